@@ -1,0 +1,1 @@
+"""L0: the vocabulary every other room speaks. Imports the standard library and msgspec only."""

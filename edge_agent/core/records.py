@@ -1,0 +1,156 @@
+"""The frozen records that cross every boundary of the agent, and their integer codes.
+
+Owns: Reading, Snapshot, Proposal, Verdict, Intent, TickRecord and the enumerations they carry.
+Must not: hold behaviour, read a clock, or import anything above L0.
+
+Why integers: everything from the gate to the wire is *counts* (units of a channel's
+resolution), so Python, C, every CPU and a replay agree bit for bit. Channels are numbered by
+position: a device's sensors first, then its actuators; for an actuator channel a Reading is
+the value that the hardware reports as applied.
+
+Records are array-like msgspec structs: 44 ns to build and encoded as plain msgpack arrays, so
+a tick costs microseconds and the recording is readable by any msgpack library.
+"""
+
+from enum import IntEnum
+
+import msgspec
+
+
+class Quality(IntEnum):
+    """How far a channel's value may be trusted right now."""
+
+    GOOD = 0
+    STALE = 1
+    MISSING = 2
+    INVALID = 3
+
+
+class Mode(IntEnum):
+    """State of the supervisor; see `edge_agent.safety.supervisor` for the transitions."""
+
+    SAFE = 0
+    ARMING = 1
+    ACTIVE = 2
+    HOLDING = 3
+    RAMPING = 4
+    TRIPPED = 5
+
+
+class Rule(IntEnum):
+    """Which rule fired. The number is on the wire and in recordings: never renumber."""
+
+    # No usable proposal.
+    NO_MODEL = 1
+    STALE_INPUT = 2
+    MISSING_INPUT = 3
+    INVALID_INPUT = 4
+    OUTSIDE_TRAINING_RANGE = 5
+    WRONG_SHAPE = 6
+    NOT_FINITE = 7
+    LATE = 8
+    MODEL_ERROR = 9
+    # A proposal that the envelope changed.
+    ABOVE_MAX = 20
+    BELOW_MIN = 21
+    RATE_UP = 22
+    RATE_DOWN = 23
+    TRAVEL = 24
+    EXCLUSIVE = 25
+    INTERLOCK = 26
+    # Facts that decide the mode.
+    NOT_ARMED = 40
+    DEADLINE_MISSED = 41
+    CLOCK_FAULT = 42
+    LINK_LOST = 43
+    EFFECT_MISSING = 44
+    INTERNAL_ERROR = 45
+    STOP_REQUESTED = 46
+
+
+class Op(IntEnum):
+    """What an Intent asks for."""
+
+    ARM = 1
+    DISARM = 2
+    STOP = 3
+    RESET = 4
+
+
+class Reading(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One sample of one channel.
+
+    `counts` is meaningful only when `quality` is GOOD; `stamp_ns` is the monotonic time at
+    which the value was measured, not when it arrived.
+    """
+
+    channel: int
+    counts: int
+    stamp_ns: int
+    quality: int
+
+
+class Snapshot(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Every channel at one instant: three tuples of equal length, indexed by channel."""
+
+    counts: tuple[int, ...]
+    ages_ns: tuple[int, ...]
+    qualities: tuple[int, ...]
+
+
+class Reason(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Why a tick did not simply pass the proposal on.
+
+    `number` is the figure that triggered the rule (counts, or nanoseconds for ages and
+    deadlines); `channel` is -1 when no single channel is concerned.
+    """
+
+    rule: int
+    channel: int = -1
+    number: int = 0
+
+
+class Proposal(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What the policy wants: one float per actuator in the actuator's unit.
+
+    `values` is None when there is no proposal, and then `reasons` says why. `elapsed_ns` is
+    the measured inference time; it is an input of the decision, so replay feeds it back.
+    """
+
+    values: tuple[float, ...] | None
+    elapsed_ns: int = 0
+    reasons: tuple[Reason, ...] = ()
+
+
+class Verdict(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The envelope's answer: a complete command in counts, and every reason for it."""
+
+    command: tuple[int, ...]
+    reasons: tuple[Reason, ...] = ()
+
+
+class Intent(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A wish from outside, already authorised; checked again inside."""
+
+    op: int
+    source: str = "local"
+
+
+class TickRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Everything of one tick: its inputs, every stage, and what was sent.
+
+    `lateness_ns` is how long after its deadline the tick began. `features` is empty when an
+    input kept the policy from being asked. `cause` is the root cause of the present stop.
+    """
+
+    tick: int
+    now_ns: int
+    lateness_ns: int
+    readings: tuple[Reading, ...]
+    intents: tuple[Intent, ...]
+    snapshot: Snapshot
+    features: tuple[float, ...]
+    proposal: Proposal
+    verdict: Verdict
+    mode: int
+    cause: Reason | None

@@ -1,0 +1,1 @@
+"""L1: from readings to a verdict. Pure; the agent owns all state of the decision."""

@@ -1,0 +1,150 @@
+"""The shape of an envelope: constant data with units in every name, complete or refused.
+
+Owns: the frozen descriptions of sensors, actuators, interlocks and effect checks, the
+consistency check that makes an incomplete or contradictory envelope impossible to load, and
+the envelope's hash. Must not: read files or change after import.
+
+All quantities are counts of the channel's own resolution, and nanoseconds. Every field is
+required: a device author who has no answer must write one, not inherit one.
+"""
+
+import hashlib
+from dataclasses import astuple, dataclass
+from enum import StrEnum
+
+from edge_agent.core.errors import ConfigError
+
+
+class OnLinkLoss(StrEnum):
+    """What an actuator does when the gateway, its path to people, is gone."""
+
+    CONTINUE = "continue"
+    HOLD = "hold"
+    SAFE = "safe"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensorLimits:
+    """What a sensor may plausibly say. Beyond it a reading is INVALID, not clamped."""
+
+    name: str
+    unit: str
+    counts_per_unit: int
+    min_counts: int
+    max_counts: int
+    max_step_counts: int
+    max_age_ns: int
+    stuck_after_ns: int | None  # unchanged for so long = INVALID; None: may stand still
+    needed_for_arming: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SafeAction:
+    """How an actuator becomes safe: stay for `hold_ns`, then move at the given speed."""
+
+    counts: int
+    hold_ns: int
+    ramp_counts_per_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectCheck:
+    """A command must show on a sensor.
+
+    Commanded >= `when_at_least` for `within_ns` without the sensor reaching
+    `expect_at_least` is a fault, and likewise <= `when_at_most` with `expect_at_most`.
+    """
+
+    sensor: str
+    when_at_least: int
+    expect_at_least: int
+    when_at_most: int
+    expect_at_most: int
+    within_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoEffectCheck:
+    """The written reason why an actuator's effect is not checked."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActuatorLimits:
+    """What an actuator may be told."""
+
+    name: str
+    unit: str
+    counts_per_unit: int
+    min_counts: int
+    max_counts: int
+    rate_up_counts_per_s: int
+    rate_down_counts_per_s: int
+    travel_max_counts: int  # sum of |moves| allowed in any travel window
+    travel_window_ns: int
+    proposal_max_age_ns: int
+    feedback_max_age_ns: int  # older word from the hardware = link lost
+    lease_ns: int  # how long the hardware keeps a value without a fresh decision
+    safe: SafeAction
+    on_link_loss: OnLinkLoss
+    effect: EffectCheck | NoEffectCheck
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interlock:
+    """While `sensor` is outside [ok_min, ok_max] (or not GOOD), each forced actuator stands
+    at its value; released only inside [clear_min, clear_max], which is at least as strict."""
+
+    name: str
+    sensor: str
+    ok_min: int
+    ok_max: int
+    clear_min: int
+    clear_max: int
+    forces: tuple[tuple[str, int], ...]
+    trips: bool  # also latch a trip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exclusive:
+    """Two actuators that are never above their closed value together; `second` yields."""
+
+    first: str
+    second: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supervision:
+    """How the device is taken out of service and brought back."""
+
+    deadline_misses_to_ramp: int  # k ...
+    deadline_window_ticks: int  # ... of n
+    hold_limit_ns: int  # holding for longer than this becomes a ramp to safe
+    return_dwell_ns: int  # everything in order for so long before control returns
+    arming_timeout_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """All limits of one device. Sensor channels come first, then actuators, by position."""
+
+    device: str
+    version: int
+    sensors: tuple[SensorLimits, ...]
+    actuators: tuple[ActuatorLimits, ...]
+    interlocks: tuple[Interlock, ...]
+    exclusives: tuple[Exclusive, ...]
+    supervision: Supervision
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        return tuple(c.name for c in (*self.sensors, *self.actuators))
+
+    def channel(self, name: str) -> int:
+        """Position of the channel called `name`; ValueError when there is none."""
+        return self.channel_names.index(name)
+
+    def sha256(self) -> str:
+        """Hex digest over every limit; equal digests mean equal envelopes."""
+        return hashlib.sha256(repr(astuple(self)).encode()).hexdigest()
