@@ -129,6 +129,17 @@ class Verdict(msgspec.Struct, frozen=True, array_like=True, gc=False):
     reasons: tuple[Reason, ...] = ()
 
 
+class Command(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a port is told each tick: counts for every actuator, always complete.
+
+    `armed` is whether the hardware may leave its own safe state; when it is False the
+    counts are the safe values.
+    """
+
+    counts: tuple[int, ...]
+    armed: bool
+
+
 class Intent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A wish from outside, already authorised; checked again inside."""
 

@@ -1,0 +1,1 @@
+"""L2: the process that has the network. It relays and records; it never decides."""

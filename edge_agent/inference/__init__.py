@@ -1,0 +1,1 @@
+"""L2: the learned policy, run by ONNX Runtime."""
