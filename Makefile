@@ -1,0 +1,81 @@
+# Every command works alone on a fresh clone. Needs: git, make, python3 with venv.
+# Nothing is installed twice: a stamp in the environment is newer than the lock it came from.
+
+PYTHON ?= python3
+VENV ?= .venv
+STATE_DIR ?= state
+# Tests that must not run beside others share an xdist group; the rest use both cores.
+PYTEST_ARGS ?= -n 2 --dist loadgroup
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+# What must reach 100 % branch coverage: the code that keeps the machine safe.
+GUARDED := edge_agent/safety/*,firmware_bridge/*
+
+.DEFAULT_GOAL := help
+.PHONY: help sim test bench model lint format types unit coverage lock clean system-packages
+
+help:  ## this list
+	@echo "edge-autonomy: a quantized model holds a real machine inside a hard-coded envelope"
+	@echo
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 18
+	@echo
+	@echo "PYTHON=python3.12 make sim   chooses the interpreter for a new environment"
+
+sim: $(VENV)/.runtime  ## run the main job against simulated hardware (no broker, no root)
+	$(BIN)/edge-agent sim --state-dir $(STATE_DIR)
+
+test: system-packages lint types unit coverage  ## install what tests need, then run every check
+
+bench: $(VENV)/.test  ## measure the control process beside a hand-written loop
+	$(BIN)/python bench/tick.py
+
+model: $(VENV)/.test  ## train, quantize and score the air-handler model anew
+	$(BIN)/python models/air-handler/train.py
+
+lint: $(VENV)/.test  ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.test  ## mypy, strict, sources and tests
+	$(BIN)/mypy
+
+unit: $(VENV)/.test  ## all tests, with branch coverage
+	$(BIN)/python -m pytest $(PYTEST_ARGS) --cov --cov-report=
+
+coverage: unit
+	$(BIN)/coverage report --include='$(GUARDED)' --fail-under=100
+
+format: $(VENV)/.test  ## rewrite the sources in the house format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(VENV)/.test  ## resolve the dependencies anew, with hashes and without host names
+	$(PIP) install 'uv>=0.9'
+	$(LOCK) $(UPGRADE) pyproject.toml --extra test -o requirements-test.lock
+	$(LOCK) pyproject.toml -c requirements-test.lock -o requirements.lock
+	echo 'hatchling>=1.26' | $(LOCK) - -c requirements-test.lock -o requirements-build.lock
+
+clean:  ## remove the environment, caches and simulated state
+	rm -rf $(VENV) build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf '$(STATE_DIR)'
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+system-packages:
+	@bash .ci/system-packages
+
+# ---- environment ----------------------------------------------------------------------------
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed" * (sys.version_info < (3, 11)))'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: requirements.lock requirements-build.lock pyproject.toml | $(BIN)/python
+	$(PIP) install --require-hashes --only-binary :all: -r requirements.lock -r requirements-build.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.test: requirements-test.lock $(VENV)/.runtime
+	$(PIP) install --require-hashes --only-binary :all: -r requirements-test.lock
+	@touch $@
