@@ -66,6 +66,7 @@ class Rule(IntEnum):
     EFFECT_MISSING = 44
     INTERNAL_ERROR = 45
     STOP_REQUESTED = 46
+    DISARM_REQUESTED = 47
 
 
 class Op(IntEnum):
@@ -150,13 +151,12 @@ class Intent(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class TickRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Everything of one tick: its inputs, every stage, and what was sent.
 
-    `lateness_ns` is how long after its deadline the tick began. `features` is empty when an
-    input kept the policy from being asked. `cause` is the root cause of the present stop.
+    `features` is empty when an input kept the policy from being asked. `cause` is the root
+    cause of the present stop, None while nothing is wrong.
     """
 
     tick: int
     now_ns: int
-    lateness_ns: int
     readings: tuple[Reading, ...]
     intents: tuple[Intent, ...]
     snapshot: Snapshot

@@ -66,7 +66,9 @@ class Features:
             out.append(x)
         return out
 
-    def _row(self, spec: FeatureSpec) -> tuple[Callable[[Sequence[Any], Sequence[Any]], Any], float | None]:
+    def _row(
+        self, spec: FeatureSpec
+    ) -> tuple[Callable[[Sequence[Any], Sequence[Any]], Any], float | None]:
         tau_s = spec.time_constant_s if spec.kind is FeatureKind.MEAN else None
         if spec.kind is FeatureKind.COMMAND:
             a = _find(spec.channel, self._actuator_index)

@@ -11,8 +11,7 @@ required: a device author who has no answer must write one, not inherit one.
 import hashlib
 from dataclasses import astuple, dataclass
 from enum import StrEnum
-
-from edge_agent.core.errors import ConfigError
+from functools import cached_property
 
 
 class OnLinkLoss(StrEnum):
@@ -35,7 +34,7 @@ class SensorLimits:
     max_step_counts: int
     max_age_ns: int
     stuck_after_ns: int | None  # unchanged for so long = INVALID; None: may stand still
-    needed_for_arming: bool
+    needed: bool  # not GOOD = no arming, and no proposal while active
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,12 +121,11 @@ class Supervision:
     deadline_window_ticks: int  # ... of n
     hold_limit_ns: int  # holding for longer than this becomes a ramp to safe
     return_dwell_ns: int  # everything in order for so long before control returns
-    arming_timeout_ns: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Envelope:
-    """All limits of one device. Sensor channels come first, then actuators, by position."""
+    """All limits of one device. Channels are numbered: sensors first, then actuators."""
 
     device: str
     version: int
@@ -137,13 +135,20 @@ class Envelope:
     exclusives: tuple[Exclusive, ...]
     supervision: Supervision
 
-    @property
+    @cached_property
     def channel_names(self) -> tuple[str, ...]:
-        return tuple(c.name for c in (*self.sensors, *self.actuators))
+        """Every channel by position."""
+        return (*(s.name for s in self.sensors), *(a.name for a in self.actuators))
 
-    def channel(self, name: str) -> int:
-        """Position of the channel called `name`; ValueError when there is none."""
-        return self.channel_names.index(name)
+    @cached_property
+    def sensor_index(self) -> dict[str, int]:
+        """Position of each sensor by name."""
+        return {s.name: i for i, s in enumerate(self.sensors)}
+
+    @cached_property
+    def actuator_index(self) -> dict[str, int]:
+        """Position of each actuator among the actuators, by name."""
+        return {a.name: i for i, a in enumerate(self.actuators)}
 
     def sha256(self) -> str:
         """Hex digest over every limit; equal digests mean equal envelopes."""

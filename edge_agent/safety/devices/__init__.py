@@ -1,1 +1,43 @@
-"""The hard-coded envelopes, one file a device, and the table that finds them by name."""
+"""The hard-coded envelopes, one file a device, and how they are found by name.
+
+A user's own installed package adds a device through the entry point group
+`edge_agent.devices` (name = device, value = `module:ENVELOPE`). Installed means chosen by
+whoever installs software on the board; a writable file can never name an envelope.
+"""
+
+from importlib.metadata import entry_points
+
+from edge_agent.core.errors import ConfigError
+from edge_agent.safety.checks import require_sound
+from edge_agent.safety.devices import air_handler
+from edge_agent.safety.limits import Envelope
+
+_GROUP = "edge_agent.devices"
+
+
+def names() -> list[str]:
+    """Every device that can be named in a configuration."""
+    return sorted({air_handler.ENVELOPE.device, *(e.name for e in entry_points(group=_GROUP))})
+
+
+def find(device: str) -> Envelope:
+    """The envelope of `device`, checked; ConfigError when there is none or it is unsound."""
+    if device == air_handler.ENVELOPE.device:
+        envelope: object = air_handler.ENVELOPE
+    else:
+        matches = [e for e in entry_points(group=_GROUP) if e.name == device]
+        if len(matches) != 1:
+            raise ConfigError(
+                f"{len(matches)} installed packages provide the device {device!r}",
+                where="device",
+                fix=f"use one of: {', '.join(names())}",
+            )
+        envelope = matches[0].load()
+    if not isinstance(envelope, Envelope):
+        raise ConfigError(
+            f"device {device!r} is not an Envelope but {type(envelope).__name__}",
+            where="device",
+            fix="its entry point must name an edge_agent.safety.limits.Envelope",
+        )
+    require_sound(envelope)
+    return envelope

@@ -37,7 +37,7 @@ def _temperature(name: str, low: int, high: int, stuck_after_ns: int | None) -> 
         max_step_counts=2000,
         max_age_ns=150 * _S,
         stuck_after_ns=stuck_after_ns,
-        needed_for_arming=True,
+        needed=True,
     )
 
 
@@ -52,7 +52,7 @@ def _status(name: str) -> SensorLimits:
         max_step_counts=1,
         max_age_ns=150 * _S,
         stuck_after_ns=_NEVER_STUCK,
-        needed_for_arming=True,
+        needed=True,
     )
 
 
@@ -73,7 +73,7 @@ SENSORS = (
         max_step_counts=5000,  # an inrush is real
         max_age_ns=_S // 2,
         stuck_after_ns=_NEVER_STUCK,
-        needed_for_arming=True,
+        needed=True,
     ),
     SensorLimits(
         name="damper_position",
@@ -84,7 +84,7 @@ SENSORS = (
         max_step_counts=1000,
         max_age_ns=_S // 2,
         stuck_after_ns=_NEVER_STUCK,
-        needed_for_arming=True,
+        needed=True,
     ),
 )
 
@@ -196,6 +196,5 @@ ENVELOPE = Envelope(
         deadline_window_ticks=20,
         hold_limit_ns=2 * _S,
         return_dwell_ns=5 * _S,
-        arming_timeout_ns=10 * _S,
     ),
 )

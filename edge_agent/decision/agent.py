@@ -1,0 +1,178 @@
+"""The agent: one pure state machine from readings to a verdict.
+
+Owns: all state of the decision (samples, feature filters, supervisor, envelope, effects).
+Must not: read a clock, do I/O, or know which ports exist. `step` is the whole decision:
+live, simulated and replayed runs are this code with other ports and another clock.
+"""
+
+from collections.abc import Sequence
+
+from edge_agent.core.records import (
+    Command,
+    Intent,
+    Mode,
+    Proposal,
+    Quality,
+    Reading,
+    Reason,
+    Rule,
+    Snapshot,
+    TickRecord,
+)
+from edge_agent.decision.features import Features
+from edge_agent.decision.policy import Policy
+from edge_agent.decision.snapshot import SnapshotBuilder
+from edge_agent.safety import effects, gate, supervisor
+from edge_agent.safety import envelope as envelope_step
+from edge_agent.safety.limits import Envelope
+
+NS_PER_S = 1_000_000_000
+_BAD_INPUT = {
+    Quality.STALE: Rule.STALE_INPUT,
+    Quality.MISSING: Rule.MISSING_INPUT,
+    Quality.INVALID: Rule.INVALID_INPUT,
+}
+# A gap of more than two periods is a deadline that was missed, whatever the cause.
+_PERIODS_TO_MISS = 2
+
+
+class Agent:
+    """Decides once per tick for one device."""
+
+    def __init__(
+        self, envelope: Envelope, policy: Policy, features: Features, period_ns: int
+    ) -> None:
+        """`period_ns` is the longest planned time between two ticks."""
+        self.envelope = envelope
+        self.policy = policy
+        self._features = features
+        self._period_ns = period_ns
+        self._snapshot = SnapshotBuilder(envelope)
+        self._needed = [i for i, s in enumerate(envelope.sensors) if s.needed]
+        self._units = [s.counts_per_unit for s in envelope.sensors]
+        self._actuator_units = [a.counts_per_unit for a in envelope.actuators]
+        self._safe = tuple(a.safe.counts for a in envelope.actuators)
+        self._tick = -1
+        self._last_ns = -1
+        self._supervisor = supervisor.initial(0)
+        self._envelope_state = envelope_step.initial(envelope, 0)
+        self._effects = effects.initial(envelope)
+
+    @property
+    def command(self) -> Command:
+        """What the hardware is to be told after the last step."""
+        armed = self._supervisor.mode not in (Mode.SAFE, Mode.TRIPPED)
+        return Command(tuple(s.last for s in self._envelope_state.actuators), armed)
+
+    @property
+    def mode(self) -> Mode:
+        """The supervisor's mode after the last step."""
+        return self._supervisor.mode
+
+    def step(
+        self, now_ns: int, readings: Sequence[Reading], intents: Sequence[Intent] = ()
+    ) -> TickRecord:
+        """One tick: everything that came in, everything that was decided, and why."""
+        dt_ns = now_ns - self._last_ns if self._tick >= 0 else self._period_ns
+        self._tick += 1
+        self._last_ns = max(now_ns, self._last_ns)
+        self._snapshot.add(readings, now_ns)
+        snapshot = self._snapshot.at(now_ns)
+        features, proposal = self._propose(snapshot, dt_ns)
+        wanted, refusals = gate.admit(proposal, self.envelope)
+        mode_before = self._supervisor.mode
+        self._supervise(now_ns, dt_ns, snapshot, intents, refusals)
+        mode = self._supervisor.mode
+        if mode == Mode.ACTIVE and mode_before in (Mode.ARMING, Mode.RAMPING):
+            self._restart_from_measured(snapshot)
+        self._envelope_state, verdict = envelope_step.step(
+            self.envelope,
+            self._envelope_state,
+            envelope_step.Order(mode, wanted),
+            snapshot,
+            now_ns,
+        )
+        if refusals:
+            verdict = verdict.__class__(verdict.command, (*refusals, *verdict.reasons))
+        return TickRecord(
+            self._tick,
+            now_ns,
+            tuple(readings),
+            tuple(intents),
+            snapshot,
+            features,
+            proposal,
+            verdict,
+            mode,
+            self._supervisor.cause,
+        )
+
+    def _propose(self, snapshot: Snapshot, dt_ns: int) -> tuple[tuple[float, ...], Proposal]:
+        """Ask the policy, unless a needed input is not GOOD: then say which."""
+        qualities = snapshot.qualities
+        for c in self._needed:
+            if qualities[c] != Quality.GOOD:
+                rule = _BAD_INPUT[Quality(qualities[c])]
+                number = snapshot.ages_ns[c] if rule == Rule.STALE_INPUT else snapshot.counts[c]
+                return (), Proposal(None, 0, (Reason(rule, c, number),))
+        if dt_ns <= 0:
+            return (), Proposal(None, 0, (Reason(Rule.CLOCK_FAULT, -1, dt_ns),))
+        values = [n / u for n, u in zip(snapshot.counts, self._units, strict=False)]
+        commands = [
+            s.last / u
+            for s, u in zip(self._envelope_state.actuators, self._actuator_units, strict=True)
+        ]
+        features = self._features.compute(values, commands, dt_ns / NS_PER_S)
+        return tuple(features), self.policy.propose(features)
+
+    def _supervise(
+        self,
+        now_ns: int,
+        dt_ns: int,
+        snapshot: Snapshot,
+        intents: Sequence[Intent],
+        refusals: Sequence[Reason],
+    ) -> None:
+        """Gather the tick's facts and move the supervisor."""
+        command = tuple(s.last for s in self._envelope_state.actuators)
+        self._effects, overdue = effects.step(
+            self.envelope, self._effects, command, snapshot, now_ns
+        )
+        late = dt_ns > _PERIODS_TO_MISS * self._period_ns or dt_ns <= 0
+        facts = supervisor.Facts(
+            now_ns=now_ns,
+            ops=frozenset(i.op for i in intents),
+            no_proposal=refusals[0] if refusals else None,
+            link_lost=self._link_lost(snapshot),
+            missed=Reason(Rule.DEADLINE_MISSED, -1, dt_ns) if late else None,
+            trip=self._trip(snapshot) or overdue,
+            at_safe=command == self._safe,
+        )
+        self._supervisor = supervisor.step(self.envelope.supervision, self._supervisor, facts)
+
+    def _link_lost(self, snapshot: Snapshot) -> Reason | None:
+        """The first actuator whose hardware does not say that it obeys."""
+        first = len(self.envelope.sensors)
+        for c in range(first, len(snapshot.qualities)):
+            if snapshot.qualities[c] != Quality.GOOD:
+                return Reason(Rule.LINK_LOST, c, snapshot.ages_ns[c])
+        return None
+
+    def _trip(self, snapshot: Snapshot) -> Reason | None:
+        """An interlock that latches, engaged by a value that was really seen."""
+        for lock in self.envelope.interlocks:
+            if lock.trips:
+                c = self.envelope.sensor_index[lock.sensor]
+                value = snapshot.counts[c]
+                if snapshot.qualities[c] == Quality.GOOD and not (
+                    lock.ok_min <= value <= lock.ok_max
+                ):
+                    return Reason(Rule.INTERLOCK, c, value)
+        return None
+
+    def _restart_from_measured(self, snapshot: Snapshot) -> None:
+        """Activation starts where the hardware really stands."""
+        applied = snapshot.counts[len(self.envelope.sensors) :]
+        self._envelope_state = envelope_step.restart_from(
+            self.envelope, self._envelope_state, applied
+        )

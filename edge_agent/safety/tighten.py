@@ -1,0 +1,78 @@
+"""Config may tighten a limit, never widen one.
+
+Owns: the list of limits that a configuration may touch, in which direction is tighter, and
+the refusal of everything else. The result is a new envelope; the compiled one is untouched.
+"""
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from edge_agent.core.errors import ConfigError
+from edge_agent.safety.limits import ActuatorLimits, Envelope, SensorLimits
+
+# +1: only a larger value is tighter; -1: only a smaller one is.
+_SENSOR_LIMITS = {"min_counts": 1, "max_counts": -1, "max_step_counts": -1, "max_age_ns": -1}
+_ACTUATOR_LIMITS = {
+    "min_counts": 1,
+    "max_counts": -1,
+    "rate_up_counts_per_s": -1,
+    "rate_down_counts_per_s": -1,
+    "travel_max_counts": -1,
+    "proposal_max_age_ns": -1,
+    "feedback_max_age_ns": -1,
+    "lease_ns": -1,
+}
+
+Changes = Mapping[str, Mapping[str, int]]
+_Limits = TypeVar("_Limits", SensorLimits, ActuatorLimits)
+
+
+def tighten(envelope: Envelope, changes: Changes) -> Envelope:
+    """`envelope` with the limits in `changes` (channel -> limit -> counts or ns) made stricter.
+
+    Raises ConfigError naming channel, limit and both values when a change would widen, or
+    when channel or limit is unknown.
+    """
+    for channel in changes:
+        if channel not in envelope.channel_names:
+            raise ConfigError(
+                f"unknown channel {channel!r}",
+                where=f"limits.{channel}",
+                fix=_nearest(channel, envelope.channel_names),
+            )
+    return dataclasses.replace(
+        envelope,
+        sensors=tuple(
+            _stricter(s, changes.get(s.name, {}), _SENSOR_LIMITS) for s in envelope.sensors
+        ),
+        actuators=tuple(
+            _stricter(a, changes.get(a.name, {}), _ACTUATOR_LIMITS) for a in envelope.actuators
+        ),
+    )
+
+
+def _stricter(
+    limits: _Limits, changes: Mapping[str, int], directions: Mapping[str, int]
+) -> _Limits:
+    for name, value in changes.items():
+        where = f"limits.{limits.name}.{name}"
+        if name not in directions:
+            raise ConfigError(
+                "this limit cannot be configured", where=where, fix=_nearest(name, directions)
+            )
+        compiled: int = getattr(limits, name)
+        if (value - compiled) * directions[name] < 0:
+            raise ConfigError(
+                f"{value} is wider than the hard-coded {compiled}",
+                where=where,
+                fix="config may only tighten a limit; remove the line or choose a stricter value",
+            )
+    replaced: dict[str, Any] = dict(changes)
+    return dataclasses.replace(limits, **replaced)
+
+
+def _nearest(name: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean {close[0]!r}?" if close else f"one of: {', '.join(known)}"
