@@ -1,0 +1,201 @@
+"""The MQTT link: one connection after another, for as long as the gateway lives.
+
+Owns: when to connect, when to give a connection up, and what may be sent on it. Must not:
+block, know what a message means, or keep messages for later: what cannot be sent now is
+refused and counted, since the recording holds everything and old telemetry helps nobody.
+
+Driven by the main loop: `service` after each wake-up and at least a few times a second, then
+`take_messages` and `take_acks`. The retained status doubles as heartbeat: it is sent again
+every keepalive with QoS 1, and its acknowledgement proves that the network thread and the
+broker both still work; paho alone notices neither a dead thread nor a stuck one.
+"""
+
+import random
+import socket
+from collections import deque
+
+from edge_agent.core.clock import NS_PER_S, Clock
+from edge_agent.gateway.backoff import Backoff
+from edge_agent.gateway.session import LinkOptions, Received, Session, Signal, SignalKind
+
+CONNECT_DEADLINE_NS = 15 * NS_PER_S
+STABLE_AFTER_NS = 10 * NS_PER_S
+SILENT_KEEPALIVES = 3
+CLOSE_WAIT_S = 2.0
+_SESSION_TAKEN_OVER = 0x8E
+_COUNTERS = (
+    "connects",
+    "connect_failures",
+    "disconnects",
+    "subscriptions",
+    "subscriptions_refused",
+    "messages",
+    "messages_dropped",
+    "published",
+    "publish_refused",
+    "threads_died",
+    "links_silent",
+)
+
+
+class MqttLink:
+    """State is `connecting`, `connected`, `waiting`, `taken_over` or `closed`."""
+
+    def __init__(self, options: LinkOptions, clock: Clock, rng: random.Random) -> None:
+        self._options = options
+        self._clock = clock
+        self._backoff = Backoff(rng)
+        self._wake_read, self._wake_write = socket.socketpair()
+        self._wake_read.setblocking(False)
+        self._wake_write.setblocking(False)
+        self._session: Session | None = None
+        self._messages: deque[Received] = deque()
+        self._acks: list[int] = []
+        self._status = b""
+        self._status_sent_ns = 0
+        self._next_attempt_ns = clock.now_ns()
+        self._connected_ns = 0
+        self._last_sign_ns = 0
+        self._counts = dict.fromkeys(_COUNTERS, 0)
+        self.state = "waiting"
+        self.last_reason = ""
+
+    def fileno(self) -> int:
+        """Readable when `service` has something to do."""
+        return self._wake_read.fileno()
+
+    @property
+    def connected(self) -> bool:
+        """Whether messages can be sent: between CONNACK and the loss of the connection."""
+        return self.state == "connected"
+
+    def service(self, now_ns: int) -> None:
+        """Take in what the network thread noted; start, give up or watch a connection."""
+        self._drain_wake()
+        if self._session is not None:
+            self._take(self._session, now_ns)
+        if self._session is not None:
+            self._watch(self._session, now_ns)
+        elif self.state == "waiting" and now_ns >= self._next_attempt_ns:
+            self.state = "connecting"
+            self._session = Session(self._options, self._clock, self._wake_write)
+
+    def take_messages(self) -> list[Received]:
+        """Everything received since the last call, oldest first."""
+        messages = list(self._messages)
+        self._messages.clear()
+        return messages
+
+    def take_acks(self) -> list[int]:
+        """Message ids that the broker acknowledged since the last call."""
+        acks, self._acks = self._acks, []
+        return acks
+
+    def publish(
+        self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False
+    ) -> int | None:
+        """Send now or not at all: the message id, or None when there is no connection."""
+        mid = None
+        if self._session is not None and self.connected:
+            mid = self._session.publish(topic, payload, qos, retain=retain)
+        self._counts["publish_refused" if mid is None else "published"] += 1
+        return mid
+
+    def set_status(self, payload: bytes) -> None:
+        """The retained status from now on: sent at once if it changed, and at each connect."""
+        if payload != self._status:
+            self._status = payload
+            if self.connected:
+                self._send_status()
+
+    def counters(self) -> dict[str, int | str]:
+        """State and counters by flat name."""
+        return {
+            "mqtt.state": self.state,
+            "mqtt.reason": self.last_reason,
+            **{f"mqtt.{name}": count for name, count in self._counts.items()},
+        }
+
+    def close(self, last_status: bytes) -> None:
+        """Publish the last status, disconnect, and wait briefly for both to be sent."""
+        session, self._session = self._session, None
+        if session is not None:
+            if self.connected and self._options.status_topic:
+                # QoS 0: `end` drops what waits for an acknowledgement.
+                session.publish(self._options.status_topic, last_status, 0, retain=True)
+            session.end()
+            session.join(CLOSE_WAIT_S)
+        self.state = "closed"
+        self._wake_read.close()
+        self._wake_write.close()
+
+    def _drain_wake(self) -> None:
+        try:
+            while self._wake_read.recv(4096):
+                pass
+        except BlockingIOError:
+            pass
+
+    def _take(self, session: Session, now_ns: int) -> None:
+        while session.messages:
+            self._messages.append(session.messages.popleft())
+            self._counts["messages"] += 1
+            self._last_sign_ns = now_ns
+        while session.signals and self._session is session:
+            self._react(session, session.signals.popleft(), now_ns)
+
+    def _react(self, session: Session, signal: Signal, now_ns: int) -> None:
+        match signal.kind:
+            case SignalKind.CONNECTED:
+                self._counts["connects"] += 1
+                self.state = "connected"
+                self.last_reason = ""
+                self._connected_ns = self._last_sign_ns = now_ns
+                session.subscribe()
+                self._send_status()
+            case SignalKind.ACKED:
+                self._last_sign_ns = now_ns
+                self._acks.append(signal.number)
+            case SignalKind.SUBSCRIBE_REFUSED:
+                self._counts["subscriptions_refused"] += 1
+            case SignalKind.SUBSCRIBED:
+                self._counts["subscriptions"] += 1
+                self._last_sign_ns = now_ns
+            case SignalKind.LOST if signal.number == _SESSION_TAKEN_OVER:
+                # Another device has our identity: two that fight help nobody. A person must act.
+                self._give_up(session, now_ns, signal.text)
+                self.state = "taken_over"
+            case SignalKind.FAILED | SignalKind.REFUSED | SignalKind.LOST:
+                self._give_up(session, now_ns, signal.text)
+
+    def _watch(self, session: Session, now_ns: int) -> None:
+        keepalive_ns = self._options.keepalive_s * NS_PER_S
+        if session.thread_died():
+            self._counts["threads_died"] += 1
+            self._give_up(session, now_ns, "network thread died")
+        elif not self.connected:
+            if now_ns - session.started_ns > CONNECT_DEADLINE_NS:
+                self._give_up(session, now_ns, "no answer in time")
+        elif self._options.status_topic:
+            if now_ns - self._last_sign_ns > SILENT_KEEPALIVES * keepalive_ns:
+                self._counts["links_silent"] += 1
+                self._give_up(session, now_ns, "broker silent")
+            elif now_ns - self._status_sent_ns > keepalive_ns:
+                self._send_status()
+
+    def _give_up(self, session: Session, now_ns: int, reason: str) -> None:
+        was_connected = self.connected
+        self._counts["disconnects" if was_connected else "connect_failures"] += 1
+        self._counts["messages_dropped"] += session.messages_dropped
+        if was_connected and now_ns - self._connected_ns >= STABLE_AFTER_NS:
+            self._backoff.reset()
+        session.end()
+        self._session = None
+        self.state = "waiting"
+        self.last_reason = reason
+        self._next_attempt_ns = now_ns + self._backoff.next_delay_ns()
+
+    def _send_status(self) -> None:
+        if self._options.status_topic and self._status:
+            self._status_sent_ns = self._clock.now_ns()
+            self.publish(self._options.status_topic, self._status, qos=1, retain=True)

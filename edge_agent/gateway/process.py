@@ -1,0 +1,201 @@
+"""The gateway process: a loop between the control process, the broker and the recorder.
+
+Owns: what is done on each wake-up, and the order of a clean stop. Must not: decide anything,
+drive anything, or stop because somebody else did: without control it keeps the broker told,
+without a broker it keeps recording.
+"""
+
+import os
+import random
+import select
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+import msgspec
+
+from edge_agent.core.clock import NS_PER_S, Clock
+from edge_agent.core.ipc import Bye, ControlMessage, StatusReport, Tick, Welcome
+from edge_agent.core.records import TickRecord
+from edge_agent.gateway.client import MqttLink
+from edge_agent.gateway.control_socket import ControlSocket
+from edge_agent.gateway.documents import Documents
+from edge_agent.gateway.intake import Intake
+from edge_agent.gateway.session import LinkOptions
+from edge_agent.gateway.settings import MqttSettings, sensor_decoders
+from edge_agent.safety.limits import Envelope
+
+WAIT_S = 0.1
+REPORT_EVERY_NS = NS_PER_S
+
+
+class Recorder(Protocol):
+    """Keeps what happened, in the order in which it is handed over."""
+
+    def append(self, record: bytes) -> None:
+        """One encoded TickRecord; OSError when it cannot be kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayJob:
+    """What one gateway process is for. `password` is the broker's, already read.
+
+    `parent_pid`: stop when this process is no longer our parent; None: stop only when told.
+    """
+
+    envelope: Envelope
+    settings: MqttSettings
+    socket_path: Path
+    password: str = ""
+    parent_pid: int | None = None
+
+
+class Gateway:
+    """All state of the process; `step` is one pass of its loop."""
+
+    def __init__(
+        self, job: GatewayJob, recorder: Recorder, clock: Clock, rng: random.Random
+    ) -> None:
+        self._job = job
+        self._recorder = recorder
+        self._clock = clock
+        self._intake = Intake(sensor_decoders(job.settings, job.envelope.sensors))
+        self._base = f"{job.settings.base_topic}/{job.envelope.device}"
+        self._documents = Documents(job.envelope)
+        self._link = MqttLink(self._link_options(), clock, rng)
+        self._control = ControlSocket(job.socket_path)
+        self._decode_record = msgspec.msgpack.Decoder(TickRecord).decode
+        self._telemetry_every_ns = round(NS_PER_S / job.settings.telemetry_rate_hz)
+        self._telemetry_sent_ns = 0
+        self._report_sent_ns = 0
+        self._reported_states: tuple[str, bool] = ("", False)
+        self._welcome: Welcome | None = None
+        self._control_status: dict[str, Any] = {}
+        self._last_record: bytes | None = None
+        self._counts = {"records": 0, "records_lost": 0, "records_malformed": 0}
+
+    def step(self, wait_s: float = WAIT_S) -> None:
+        """Wait up to `wait_s` for something to happen, then see to all of it."""
+        waiting_on = [self._link.fileno()]
+        if (control := self._control.fileno()) is not None:
+            waiting_on.append(control)
+        select.select(waiting_on, [], [], wait_s)
+        now_ns = self._clock.now_ns()
+        self._control.connect(now_ns)
+        for message in self._control.receive():
+            self._hear(message)
+        self._link.service(now_ns)
+        self._pass_readings_on()
+        self._publish(now_ns)
+        self._report(now_ns)
+
+    def orphaned(self) -> bool:
+        """Whether the parent that this process was told to follow is gone."""
+        return self._job.parent_pid is not None and os.getppid() != self._job.parent_pid
+
+    def counters(self) -> dict[str, int | str]:
+        """Everything countable, by flat name."""
+        return {
+            **self._link.counters(),
+            **self._control.counters(),
+            **self._counts,
+            **self._intake.counters(),
+        }
+
+    def close(self) -> None:
+        """Take in what the control process still said, then leave the broker cleanly."""
+        for message in self._control.receive():
+            self._hear(message)
+        self._control.close()
+        self._link.close(self._documents.offline("stopped"))
+
+    def _hear(self, message: ControlMessage) -> None:
+        match message:
+            case Tick(record=record):
+                self._last_record = record
+                self._keep(record)
+            case Welcome():
+                self._welcome = message
+            case StatusReport(items=items):
+                self._control_status = items
+            case Bye():
+                self._control.close()
+
+    def _keep(self, record: bytes) -> None:
+        try:
+            self._recorder.append(record)
+        except OSError:  # a full or failing disk must not end the telemetry
+            self._counts["records_lost"] += 1
+        else:
+            self._counts["records"] += 1
+
+    def _pass_readings_on(self) -> None:
+        readings = []
+        for message in self._link.take_messages():
+            readings += self._intake.readings(
+                message.topic, message.payload, message.stamp_ns, retained=message.retained
+            )
+        self._link.take_acks()
+        self._control.send_readings(readings)
+
+    def _publish(self, now_ns: int) -> None:
+        control = "up" if self._control.connected else "gone"
+        self._link.set_status(self._documents.status(self._welcome, control, self._control_status))
+        record = self._last_record
+        if record is None or now_ns - self._telemetry_sent_ns < self._telemetry_every_ns:
+            return
+        self._telemetry_sent_ns = now_ns
+        self._last_record = None
+        if not self._link.connected:
+            return
+        boot = "" if self._welcome is None else self._welcome.boot
+        try:
+            decoded = self._decode_record(record)
+            document = self._documents.telemetry(decoded, boot)
+        except (msgspec.DecodeError, ValueError):  # a control process of another version
+            self._counts["records_malformed"] += 1
+            return
+        self._link.publish(f"{self._base}/telemetry", document)
+
+    def _report(self, now_ns: int) -> None:
+        states = (self._link.state, self._control.connected)
+        if states == self._reported_states and now_ns - self._report_sent_ns < REPORT_EVERY_NS:
+            return
+        self._reported_states = states
+        self._report_sent_ns = now_ns
+        self._control.send_report(self.counters())
+
+    def _link_options(self) -> LinkOptions:
+        settings = self._job.settings
+        return LinkOptions(
+            host=settings.host,
+            port=settings.port,
+            client_id=settings.client_id or f"edge-{self._job.envelope.device}",
+            protocol=settings.protocol,
+            keepalive_s=settings.keepalive_s,
+            username=settings.username,
+            password=self._job.password,
+            topics=self._intake.topics,
+            status_topic=f"{self._base}/status",
+            will=self._documents.will(),
+        )
+
+
+def run_gateway(job: GatewayJob, recorder: Recorder, clock: Clock, rng: random.Random) -> None:
+    """Run until SIGTERM, SIGINT, or the end of the parent named in `job`."""
+    told_to_stop = False
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal told_to_stop
+        told_to_stop = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    gateway = Gateway(job, recorder, clock, rng)
+    try:
+        while not told_to_stop and not gateway.orphaned():
+            gateway.step()
+    finally:
+        gateway.close()

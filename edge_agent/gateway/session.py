@@ -1,0 +1,223 @@
+"""One MQTT connection, from the attempt to its end, on paho's own network thread.
+
+Owns: one paho client, used for one connection and thrown away. Must not: decide anything.
+Callbacks run on the network thread: they note what happened in bounded deques, wake the main
+loop and return; they never call back into the application and never raise. A fresh client per
+connection is what guarantees that nothing queued for one connection is sent on the next.
+"""
+
+import contextlib
+import socket
+import threading
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from edge_agent.core.clock import Clock
+from edge_agent.gateway.decode import MAX_PAYLOAD_BYTES
+
+MAX_MESSAGES = 4096
+MAX_SIGNALS = 1024
+MAX_IN_FLIGHT = 20
+CONNECT_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkOptions:
+    """Where the broker is and how to be there. `password` empty: none."""
+
+    host: str
+    port: int
+    client_id: str
+    protocol: str
+    keepalive_s: int
+    username: str = ""
+    password: str = ""
+    topics: tuple[str, ...] = ()
+    status_topic: str = ""
+    will: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One message; `payload` is None when it was larger than any decoder accepts."""
+
+    topic: str
+    payload: bytes | None
+    retained: bool
+    stamp_ns: int
+
+
+class SignalKind(Enum):
+    """What else can happen on a connection."""
+
+    CONNECTED = auto()
+    REFUSED = auto()  # the broker answered, with a no
+    FAILED = auto()  # no connection was made
+    LOST = auto()
+    ACKED = auto()
+    SUBSCRIBED = auto()
+    SUBSCRIBE_REFUSED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """`number` is a message id, or a reason code; `text` says it in words."""
+
+    kind: SignalKind
+    number: int = 0
+    text: str = ""
+
+
+class Session:
+    """One attempt and, if it succeeds, one connection."""
+
+    def __init__(self, options: LinkOptions, clock: Clock, wake: socket.socket) -> None:
+        self._options = options
+        self._clock = clock
+        self._wake = wake
+        self._thread: threading.Thread | None = None
+        self.messages: deque[Received] = deque(maxlen=MAX_MESSAGES)
+        self.signals: deque[Signal] = deque(maxlen=MAX_SIGNALS)
+        self.messages_dropped = 0
+        self.started_ns = clock.now_ns()
+        self._client = self._new_client()
+        self._client.connect_async(options.host, options.port, options.keepalive_s)
+        self._client.loop_start()
+
+    def _new_client(self) -> paho.Client:
+        five = self._options.protocol == "5"
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._options.client_id,
+            protocol=MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311,
+            clean_session=None if five else True,
+            reconnect_on_failure=False,
+        )
+        client.suppress_exceptions = True
+        client.connect_timeout = CONNECT_TIMEOUT_S
+        client.max_inflight_messages_set(MAX_IN_FLIGHT)
+        if self._options.username:
+            client.username_pw_set(self._options.username, self._options.password or None)
+        if self._options.status_topic:
+            client.will_set(self._options.status_topic, self._options.will, qos=1, retain=True)
+        client.on_pre_connect = self._on_pre_connect
+        client.on_socket_open = self._on_socket_open
+        client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        client.on_publish = self._on_publish
+        client.on_subscribe = self._on_subscribe
+        return client
+
+    def thread_died(self) -> bool:
+        """Whether the network thread began and is no more."""
+        return self._thread is not None and not self._thread.is_alive()
+
+    def subscribe(self) -> None:
+        """Ask for every topic, QoS 1; the answers arrive as signals."""
+        for topic in self._options.topics:
+            self._client.subscribe(topic, qos=1)
+
+    def publish(self, topic: str, payload: bytes, qos: int, *, retain: bool) -> int | None:
+        """Hand one message to the network thread; its message id, or None if refused."""
+        info = self._client.publish(topic, payload, qos=qos, retain=retain)
+        return info.mid if info.rc == paho.MQTT_ERR_SUCCESS else None
+
+    def end(self) -> None:
+        """Say goodbye if there is somebody to say it to; the network thread then ends."""
+        self._client.drop_out_messages()
+        self._client.disconnect()
+
+    def join(self, timeout_s: float) -> None:
+        """Give the network thread up to `timeout_s` to send what it has and end."""
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+
+    # Network thread from here on.
+
+    def _note(self, signal: Signal) -> None:
+        self.signals.append(signal)
+        self._wake_main()
+
+    def _wake_main(self) -> None:
+        # An error means full (the main loop has not yet read the last one) or closed.
+        with contextlib.suppress(OSError):
+            self._wake.send(b"\0")
+
+    def _on_pre_connect(self, _client: paho.Client, _userdata: object) -> None:
+        self._thread = threading.current_thread()
+
+    def _on_socket_open(self, _client: paho.Client, _userdata: object, sock: Any) -> None:
+        # Without this, Nagle and delayed acks make 40 ms of every QoS 1 exchange.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def _on_connect(
+        self,
+        _client: paho.Client,
+        _userdata: object,
+        _flags: paho.ConnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        kind = SignalKind.REFUSED if reason.is_failure else SignalKind.CONNECTED
+        self._note(Signal(kind, reason.value, str(reason)))
+
+    def _on_connect_fail(self, client: paho.Client, _userdata: object) -> None:
+        # Ends the network thread, which would otherwise retry on a schedule of its own.
+        client.disconnect()
+        self._note(Signal(SignalKind.FAILED, 0, "no answer"))
+
+    def _on_disconnect(
+        self,
+        client: paho.Client,
+        _userdata: object,
+        _flags: paho.DisconnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        client.drop_out_messages()
+        self._note(Signal(SignalKind.LOST, reason.value, str(reason)))
+
+    def _on_message(
+        self, _client: paho.Client, _userdata: object, message: paho.MQTTMessage
+    ) -> None:
+        stamp_ns = self._clock.now_ns()
+        if len(self.messages) == MAX_MESSAGES:
+            self.messages_dropped += 1  # the oldest goes
+        payload = bytes(message.payload) if len(message.payload) <= MAX_PAYLOAD_BYTES else None
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:  # a broker that does not check; no such topic is ours
+            return
+        self.messages.append(Received(topic, payload, message.retain, stamp_ns))
+        self._wake_main()
+
+    def _on_publish(
+        self,
+        _client: paho.Client,
+        _userdata: object,
+        mid: int,
+        _reason: ReasonCode,
+        _properties: Properties,
+    ) -> None:
+        self._note(Signal(SignalKind.ACKED, mid))
+
+    def _on_subscribe(
+        self,
+        _client: paho.Client,
+        _userdata: object,
+        mid: int,
+        reasons: list[ReasonCode],
+        _properties: Properties,
+    ) -> None:
+        for reason in reasons:
+            kind = SignalKind.SUBSCRIBE_REFUSED if reason.is_failure else SignalKind.SUBSCRIBED
+            self._note(Signal(kind, mid, str(reason)))

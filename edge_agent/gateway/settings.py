@@ -1,0 +1,181 @@
+"""The `[mqtt]` section of the configuration: its shape, and whether it fits the device.
+
+Owns: the structs that the configuration embeds, and `sensor_decoders`, which turns checked
+sensor rows into decoders. Must not: read files, or let a row widen a limit of the envelope.
+Every complaint names the key and the fix.
+"""
+
+import difflib
+import math
+import re
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import msgspec
+
+from edge_agent.core.clock import NS_PER_S
+from edge_agent.core.errors import ConfigError
+from edge_agent.core.units import UNITS
+from edge_agent.gateway.decode import SensorDecoder
+from edge_agent.safety.limits import SensorLimits
+
+_TOPIC_BYTES_MAX = 1024
+_BASE_TOPIC = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
+
+
+class MqttSensor(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"form": "format"}
+):
+    """One `[[mqtt.sensor]]` row: where a channel's value comes from, and in which unit.
+
+    value = raw * scale + offset, in `unit`; `path` is dotted and selects inside a JSON or
+    msgpack document. `max_age_s` may tighten the envelope's limit for the channel.
+    """
+
+    channel: str
+    topic: str
+    unit: str
+    form: Literal["number", "json", "msgpack"] = "number"
+    path: str = ""
+    scale: float = 1.0
+    offset: float = 0.0
+    max_age_s: float | None = None
+
+
+class MqttSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `[mqtt]` section. `protocol` 3.1.1 is what every broker speaks."""
+
+    host: str = "127.0.0.1"
+    port: int = 1883
+    username: str = ""
+    password_file: str = ""
+    client_id: str = ""
+    base_topic: str = "edge"
+    protocol: Literal["3.1.1", "5"] = "3.1.1"
+    keepalive_s: int = 15
+    telemetry_rate_hz: float = 1.0
+    sensor: tuple[MqttSensor, ...] = ()
+
+
+def sensor_decoders(
+    settings: MqttSettings, sensors: Sequence[SensorLimits]
+) -> tuple[SensorDecoder, ...]:
+    """One decoder per row, in order; ConfigError for the first thing that cannot work.
+
+    `sensors` are the device's sensors in channel order.
+    """
+    _check_broker(settings)
+    by_name = {limits.name: (index, limits) for index, limits in enumerate(sensors)}
+    seen: set[str] = set()
+    decoders = []
+    for number, row in enumerate(settings.sensor):
+        where = f"mqtt.sensor[{number}]"
+        if row.channel not in by_name:
+            raise _unknown(row.channel, by_name, "channel", f"{where}.channel")
+        if row.channel in seen:
+            raise ConfigError(
+                f"channel {row.channel!r} has more than one source",
+                where=f"{where}.channel",
+                fix="keep one [[mqtt.sensor]] row per channel",
+            )
+        seen.add(row.channel)
+        index, limits = by_name[row.channel]
+        decoders.append(_decoder(row, where, index, limits))
+    return tuple(decoders)
+
+
+def _check_broker(settings: MqttSettings) -> None:
+    if not settings.host:
+        raise ConfigError("is empty", where="mqtt.host", fix="name or address of the broker")
+    _in_range(settings.port, 1, 65535, "mqtt.port")
+    _in_range(settings.keepalive_s, 1, 600, "mqtt.keepalive_s")
+    _in_range(settings.telemetry_rate_hz, 0.01, 20.0, "mqtt.telemetry_rate_hz")
+    if _BASE_TOPIC.fullmatch(settings.base_topic) is None:
+        raise ConfigError(
+            f"{settings.base_topic!r} is not usable as a base topic",
+            where="mqtt.base_topic",
+            fix="letters, digits, '_' and '-', levels separated by '/', such as 'edge'",
+        )
+    if settings.password_file and not settings.username:
+        raise ConfigError(
+            "a password needs a username", where="mqtt.username", fix="set mqtt.username"
+        )
+
+
+def _decoder(row: MqttSensor, where: str, index: int, limits: SensorLimits) -> SensorDecoder:
+    _check_topic(row.topic, f"{where}.topic")
+    if row.unit not in UNITS:
+        raise _unknown(row.unit, UNITS, "unit", f"{where}.unit")
+    conversion = UNITS[row.unit]
+    if conversion.base != limits.unit:
+        fitting = ", ".join(name for name, unit in UNITS.items() if unit.base == limits.unit)
+        raise ConfigError(
+            f"{row.unit} cannot be converted to {limits.unit}, the unit of {row.channel}",
+            where=f"{where}.unit",
+            fix=f"use one of: {fitting}",
+        )
+    if not math.isfinite(row.scale) or row.scale == 0.0:
+        raise ConfigError("must be finite and not 0", where=f"{where}.scale", fix="such as 1.0")
+    if not math.isfinite(row.offset):
+        raise ConfigError("must be finite", where=f"{where}.offset", fix="such as 0.0")
+    _check_age(row.max_age_s, f"{where}.max_age_s", limits)
+    if row.path and row.form == "number":
+        raise ConfigError(
+            "a path selects inside a document, but format is 'number'",
+            where=f"{where}.path",
+            fix="remove path, or set format = 'json' or 'msgpack'",
+        )
+    return SensorDecoder(
+        channel=index,
+        name=row.channel,
+        topic=row.topic,
+        form=row.form,
+        path=tuple(row.path.split(".")) if row.path else (),
+        scale=row.scale * conversion.scale,
+        offset=row.offset * conversion.scale + conversion.offset,
+        counts_per_unit=limits.counts_per_unit,
+        is_bool=limits.unit == "bool",
+    )
+
+
+def _check_age(max_age_s: float | None, where: str, limits: SensorLimits) -> None:
+    if max_age_s is None:
+        return
+    limit_s = limits.max_age_ns / NS_PER_S
+    if not 0 < max_age_s <= limit_s:
+        raise ConfigError(
+            f"{max_age_s} is not within the envelope's 0 to {limit_s:g} s",
+            where=where,
+            fix=f"a configuration may only tighten: at most {limit_s:g}",
+        )
+
+
+def _check_topic(topic: str, where: str) -> None:
+    if "+" in topic or "#" in topic:
+        raise ConfigError(
+            f"{topic!r} has a wildcard; a channel has exactly one source",
+            where=where,
+            fix="write the full topic",
+        )
+    if not topic or "\0" in topic or len(topic.encode()) > _TOPIC_BYTES_MAX:
+        raise ConfigError(
+            f"must have 1 to {_TOPIC_BYTES_MAX} bytes and no NUL",
+            where=where,
+            fix="such as 'building/ahu1/supply_temperature'",
+        )
+
+
+def _in_range(value: float, low: float, high: float, where: str) -> None:
+    if not low <= value <= high:
+        raise ConfigError(
+            f"{value} is out of range", where=where, fix=f"choose {low:g} to {high:g}"
+        )
+
+
+def _unknown(name: str, known: Iterable[str], kind: str, where: str) -> ConfigError:
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    fix = f"did you mean {close[0]!r}? " if close else ""
+    return ConfigError(
+        f"unknown {kind} {name!r}", where=where, fix=f"{fix}known: {', '.join(names)}"
+    )

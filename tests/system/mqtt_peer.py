@@ -1,0 +1,62 @@
+"""The other side of the broker in tests: publishes like a sensor, watches like an operator."""
+
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+
+class MqttPeer:
+    """A plain client; everything that arrived is in `received`, in order."""
+
+    def __init__(self, port: int, *topics: str) -> None:
+        self.received: list[tuple[str, bytes, bool]] = []
+        self._ready = threading.Event()
+        self._client = paho.Client(CallbackAPIVersion.VERSION2)
+        self._client.on_connect = lambda client, *_: (
+            client.subscribe([(topic, 1) for topic in topics]) if topics else self._ready.set()
+        )
+        self._client.on_subscribe = lambda *_: self._ready.set()
+        self._client.on_message = lambda _c, _u, m: self.received.append(
+            (m.topic, bytes(m.payload), m.retain)
+        )
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        assert self._ready.wait(10), "the test's own client did not connect"
+
+    def publish(
+        self, topic: str, payload: bytes | str, *, qos: int = 1, retain: bool = False
+    ) -> None:
+        """Return when the broker has it."""
+        self._client.publish(topic, payload, qos=qos, retain=retain).wait_for_publish(10)
+
+    def payloads(self, topic: str) -> list[bytes]:
+        return [payload for where, payload, _retained in self.received if where == topic]
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def __enter__(self) -> "MqttPeer":
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def wait_until(condition: Callable[[], object], what: str, timeout_s: float = 10.0) -> None:
+    """Return as soon as `condition` holds; fail with `what` when it does not in time."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"not within {timeout_s} s: {what}")

@@ -1,0 +1,106 @@
+"""The gateway against a real Mosquitto and a real relay socket."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from edge_agent.core.records import Quality, TickRecord
+from tests.system.gateway_bench import Bench, tick_record
+from tests.system.mosquitto import Mosquitto
+from tests.system.mqtt_peer import MqttPeer, wait_until
+
+STATUS = "edge/air-handler/status"
+TELEMETRY = "edge/air-handler/telemetry"
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    with Mosquitto(tmp_path) as running:
+        yield running
+
+
+def test_values_arrive_as_counts_of_the_channel(broker: Mosquitto, tmp_path: Path) -> None:
+    with Bench(broker.port, tmp_path) as bench, MqttPeer(broker.port) as plant:
+        bench.until_connected()
+        before_ns = time.monotonic_ns()
+        bench.until(lambda: bench.count("mqtt.subscriptions") == 3, "subscribed")
+        plant.publish("plant/supply", "68")
+        plant.publish("plant/mixed", '{"a": {"t": 12.345}}')
+        plant.publish("plant/fan", msgspec.msgpack.encode({"on": True}))
+        bench.until(lambda: len(bench.readings) == 3, "three readings")
+        assert [(r.channel, r.counts, r.quality) for r in bench.readings] == [
+            (0, 2000, Quality.GOOD),
+            (1, 1234, Quality.GOOD),
+            (5, 1, Quality.GOOD),
+        ]
+        assert all(before_ns <= r.stamp_ns <= time.monotonic_ns() for r in bench.readings)
+
+
+def test_unusable_payloads_become_invalid_readings_with_a_named_cause(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    zoo: dict[str, bytes] = {
+        "empty": b"",
+        "too_large": b"9" * 10_000_000,
+        "not_text": b"\xff\xfe\x00",
+        "not_a_number": b"#VALUE!",
+        "not_finite": b"NaN",
+        "beyond_counts": b"1e300",
+    }
+    with Bench(broker.port, tmp_path) as bench, MqttPeer(broker.port) as plant:
+        bench.until_connected()
+        bench.until(lambda: bench.count("mqtt.subscriptions") == 3, "subscribed")
+        for payload in zoo.values():
+            plant.publish("plant/supply", payload)
+        plant.publish("plant/supply", "32")
+        bench.until(lambda: len(bench.readings) == len(zoo) + 1, "all readings")
+        assert [r.quality for r in bench.readings] == [Quality.INVALID] * len(zoo) + [Quality.GOOD]
+        assert bench.readings[-1].counts == 0
+        for cause in zoo:
+            assert bench.count(f"sensor.supply_temperature.{cause}") == 1, cause
+        assert bench.count("mqtt.disconnects") == 0
+
+
+def test_a_retained_reading_is_counted_and_not_used(broker: Mosquitto, tmp_path: Path) -> None:
+    with MqttPeer(broker.port) as plant:
+        plant.publish("plant/supply", "70", retain=True)
+        with Bench(broker.port, tmp_path) as bench:
+            bench.until(
+                lambda: bench.count("sensor.supply_temperature.stale_retained") == 1, "counted"
+            )
+            assert bench.readings == []
+            plant.publish("plant/supply", "71", retain=True)
+            bench.until(lambda: len(bench.readings) == 1, "the live one is used")
+
+
+def test_status_is_retained_and_telemetry_follows_the_ticks(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    with MqttPeer(broker.port, STATUS, TELEMETRY) as operator:
+        with Bench(broker.port, tmp_path, telemetry_rate_hz=20.0) as bench:
+            bench.until_connected()
+            assert bench.relay is not None
+            ticks = [tick_record(n, time.monotonic_ns()) for n in range(5)]
+            for tick in ticks:
+                bench.relay.publish(tick)
+            bench.relay.publish_status({"mode": "ACTIVE"})
+            bench.until(lambda: len(bench.recorder.records) == 5, "five records")
+            bench.until(lambda: operator.payloads(TELEMETRY), "telemetry")
+            bench.until(lambda: b"ACTIVE" in b"".join(operator.payloads(STATUS)), "mode in status")
+            decode = msgspec.msgpack.Decoder(TickRecord).decode
+            assert [decode(r) for r in bench.recorder.records] == ticks
+        wait_until(lambda: b'"stopped"' in operator.payloads(STATUS)[-1], "clean last word")
+        status = json.loads(operator.payloads(STATUS)[-2])
+        assert (status["on"], status["control"], status["boot"]) == (True, "up", "b00t")
+        assert set(status["hashes"]) == {"envelope", "model"}
+        telemetry = json.loads(operator.payloads(TELEMETRY)[0])
+        assert telemetry["measured"]["supply_temperature"] == 21.0
+        assert telemetry["command"]["cooling_valve"] == 0.0
+    with MqttPeer(broker.port, STATUS) as late:
+        wait_until(lambda: late.received, "retained status")
+        assert late.received[0][2], "status is retained"
+        assert json.loads(late.received[0][1])["on"] is False
