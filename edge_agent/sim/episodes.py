@@ -51,7 +51,7 @@ class Episode:
         position = time_s / KNOT_S
         last = len(self.knots) - 1
         k = min(max(int(position), 0), last)
-        now = self.knots[k].copy()
+        now: FloatArray = self.knots[k].copy()
         if k < last:
             now[:_SMOOTH] += (self.knots[k + 1, :_SMOOTH] - now[:_SMOOTH]) * (position - k)
         return now

@@ -79,7 +79,8 @@ class AirHandlerPlant:
     @property
     def outdoor_true(self) -> FloatArray:
         """Outdoor temperature, degC, before the sensor's noise."""
-        return self.disturbances[episodes.OUTDOOR]
+        outdoor: FloatArray = self.disturbances[episodes.OUTDOOR]
+        return outdoor
 
     @property
     def fan_status(self) -> npt.NDArray[np.bool_]:

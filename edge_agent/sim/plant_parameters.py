@@ -17,7 +17,8 @@ class PlantParameters:
     fan_power_w: float  # electrical, at full speed, with the cube of speed
     fan_idle_a: float  # motor current just above standstill
     fan_current_a: float  # additional current at full speed, with the square of speed
-    # Mixing box: outdoor fraction = leak + (full - leak) * d * (linear + (1 - linear) * d)
+    # Mixing box, d = damper: outdoor fraction =
+    # leak + (full - leak) * d * (linear + (1 - linear) * d * (3 - 2 * d))
     outdoor_leak: float
     outdoor_full: float
     outdoor_linear: float

@@ -112,8 +112,8 @@ def advance(s: State, commands: Any, world: Any, capacity: Any, c: Coefficients)
 def outdoor_fraction(damper: Any, p: PlantParameters) -> Any:
     """Share of outdoor air in the mixed air for a damper position."""
     span = p.outdoor_full - p.outdoor_leak
-    bent = damper * (span * (1.0 - p.outdoor_linear)) + span * p.outdoor_linear
-    return damper * bent + p.outdoor_leak
+    eased = damper * (damper * -2.0 + 3.0) * (1.0 - p.outdoor_linear) + p.outdoor_linear
+    return damper * eased * span + p.outdoor_leak
 
 
 def coil_effects(valves: Any, fan: Any, capacity: Any, c: Coefficients) -> Any:
