@@ -49,6 +49,7 @@ class MqttLink:
         self._wake_read.setblocking(False)
         self._wake_write.setblocking(False)
         self._session: Session | None = None
+        self._ending: list[Session] = []
         self._messages: deque[Received] = deque()
         self._acks: list[int] = []
         self._status = b""
@@ -72,6 +73,7 @@ class MqttLink:
     def service(self, now_ns: int) -> None:
         """Take in what the network thread noted; start, give up or watch a connection."""
         self._drain_wake()
+        self._ending = [session for session in self._ending if not session.finished()]
         if self._session is not None:
             self._take(self._session, now_ns)
         if self._session is not None:
@@ -110,10 +112,13 @@ class MqttLink:
 
     def counters(self) -> dict[str, int | str]:
         """State and counters by flat name."""
+        counts = dict(self._counts)
+        if self._session is not None:
+            counts["messages_dropped"] += self._session.messages_dropped
         return {
             "mqtt.state": self.state,
             "mqtt.reason": self.last_reason,
-            **{f"mqtt.{name}": count for name, count in self._counts.items()},
+            **{f"mqtt.{name}": count for name, count in counts.items()},
         }
 
     def close(self, last_status: bytes) -> None:
@@ -124,7 +129,7 @@ class MqttLink:
                 # QoS 0: `end` drops what waits for an acknowledgement.
                 session.publish(self._options.status_topic, last_status, 0, retain=True)
             session.end()
-            session.join(CLOSE_WAIT_S)
+            session.finished(CLOSE_WAIT_S)
         self.state = "closed"
         self._wake_read.close()
         self._wake_write.close()
@@ -190,6 +195,7 @@ class MqttLink:
         if was_connected and now_ns - self._connected_ns >= STABLE_AFTER_NS:
             self._backoff.reset()
         session.end()
+        self._ending.append(session)
         self._session = None
         self.state = "waiting"
         self.last_reason = reason

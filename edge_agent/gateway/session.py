@@ -26,6 +26,7 @@ MAX_MESSAGES = 4096
 MAX_SIGNALS = 1024
 MAX_IN_FLIGHT = 20
 CONNECT_TIMEOUT_S = 5.0
+BEGIN_WITHIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +84,8 @@ class Session:
         self._clock = clock
         self._wake = wake
         self._thread: threading.Thread | None = None
+        self._began = threading.Event()
+        self._ended = False
         self.messages: deque[Received] = deque(maxlen=MAX_MESSAGES)
         self.signals: deque[Signal] = deque(maxlen=MAX_SIGNALS)
         self.messages_dropped = 0
@@ -90,6 +93,7 @@ class Session:
         self._client = self._new_client()
         self._client.connect_async(options.host, options.port, options.keepalive_s)
         self._client.loop_start()
+        self._began.wait(BEGIN_WITHIN_S)
 
     def _new_client(self) -> paho.Client:
         five = self._options.protocol == "5"
@@ -133,13 +137,25 @@ class Session:
 
     def end(self) -> None:
         """Say goodbye if there is somebody to say it to; the network thread then ends."""
+        self._ended = True
         self._client.drop_out_messages()
         self._client.disconnect()
 
-    def join(self, timeout_s: float) -> None:
-        """Give the network thread up to `timeout_s` to send what it has and end."""
+    def finished(self, wait_s: float = 0.0) -> bool:
+        """Whether the network thread has ended, after waiting up to `wait_s` for it.
+
+        If so, the ties between client and callbacks are cut, which closes paho's sockets now
+        and not at some later garbage collection.
+        """
         if self._thread is not None:
-            self._thread.join(timeout_s)
+            self._thread.join(wait_s)
+            if self._thread.is_alive():
+                return False
+        client = self._client
+        client.on_pre_connect = client.on_socket_open = client.on_connect_fail = None
+        client.on_connect = client.on_disconnect = client.on_message = None
+        client.on_publish = client.on_subscribe = None
+        return True
 
     # Network thread from here on.
 
@@ -154,10 +170,13 @@ class Session:
 
     def _on_pre_connect(self, _client: paho.Client, _userdata: object) -> None:
         self._thread = threading.current_thread()
+        self._began.set()
 
     def _on_socket_open(self, _client: paho.Client, _userdata: object, sock: Any) -> None:
         # Without this, Nagle and delayed acks make 40 ms of every QoS 1 exchange.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._ended:  # given up while a name was looked up: may not take our place now
+            sock.shutdown(socket.SHUT_RDWR)
 
     def _on_connect(
         self,

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from edge_agent.core.clock import SystemClock
 from edge_agent.core.ipc import Welcome
@@ -103,7 +104,7 @@ class Bench:
         if self.relay is not None:
             self.relay.close()
 
-    def __enter__(self) -> "Bench":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -8,6 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 DEFAULT_CONFIG = """\
 listener {port} 127.0.0.1
@@ -74,7 +75,7 @@ class Mosquitto:
             self._process.wait(10)
             self._process = None
 
-    def __enter__(self) -> "Mosquitto":
+    def __enter__(self) -> Self:
         self.start()
         return self
 

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
+from typing import Self
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
@@ -40,7 +41,7 @@ class MqttPeer:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def __enter__(self) -> "MqttPeer":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -9,7 +9,9 @@ import msgspec
 import pytest
 
 from edge_agent.core.records import Quality, TickRecord
-from tests.system.gateway_bench import Bench, tick_record
+from edge_agent.gateway.session import MAX_MESSAGES
+from edge_agent.ports.gateway_relay import GatewayRelay
+from tests.system.gateway_bench import CHANNELS, WELCOME, Bench, tick_record
 from tests.system.mosquitto import Mosquitto
 from tests.system.mqtt_peer import MqttPeer, wait_until
 
@@ -104,3 +106,80 @@ def test_status_is_retained_and_telemetry_follows_the_ticks(
         wait_until(lambda: late.received, "retained status")
         assert late.received[0][2], "status is retained"
         assert json.loads(late.received[0][1])["on"] is False
+
+
+def test_a_broker_that_is_absent_at_start_is_found_when_it_comes(tmp_path: Path) -> None:
+    broker = Mosquitto(tmp_path)
+    with Bench(broker.port, tmp_path) as bench:
+        bench.until(lambda: bench.count("mqtt.connect_failures"), "a first refusal")
+        assert bench.relay is not None
+        bench.relay.publish(tick_record(1, time.monotonic_ns()))
+        bench.until(lambda: len(bench.recorder.records) == 1, "recording goes on without a broker")
+        try:
+            broker.start()
+            bench.until_connected()
+        finally:
+            bench.gateway.close()
+            broker.stop()
+
+
+def test_after_a_broker_restart_subscriptions_are_back_and_nothing_is_sent_twice(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    with Bench(broker.port, tmp_path, telemetry_rate_hz=20.0) as bench:
+        bench.until(lambda: bench.count("mqtt.subscriptions") == 3, "subscribed")
+        broker.stop()
+        bench.until(lambda: bench.count("mqtt.state") != "connected", "loss noticed")
+        assert bench.relay is not None
+        bench.relay.publish(tick_record(7, time.monotonic_ns()))
+        bench.until(lambda: len(bench.recorder.records) == 1, "recorded during the outage")
+        broker.start()
+        with MqttPeer(broker.port, TELEMETRY, STATUS) as plant:
+            bench.until(lambda: bench.count("mqtt.subscriptions") == 6, "subscribed again")
+            bench.relay.publish(tick_record(8, time.monotonic_ns()))
+            plant.publish("plant/supply", "50")
+            bench.until(lambda: bench.readings, "a reading")
+            bench.until(lambda: plant.payloads(TELEMETRY), "telemetry")
+            bench.until(lambda: plant.payloads(STATUS), "birth status again")
+            ticks = [json.loads(p)["tick"] for p in plant.payloads(TELEMETRY)]
+            assert ticks == [8], "tick 7 was due while there was no broker, and is not sent later"
+            assert [r.counts for r in bench.readings] == [1000]
+
+
+def test_a_control_process_that_goes_is_reported_and_one_that_comes_back_is_served(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    with MqttPeer(broker.port, STATUS) as operator, Bench(broker.port, tmp_path) as bench:
+        bench.until_connected()
+        bench.until(lambda: b'"up"' in b"".join(operator.payloads(STATUS)), "control up")
+        assert bench.relay is not None
+        bench.relay.close()
+        bench.relay = None
+        bench.until(lambda: b'"gone"' in operator.payloads(STATUS)[-1], "control gone")
+        assert bench.count("mqtt.disconnects") == 0
+        bench.relay = GatewayRelay(bench.path, WELCOME, CHANNELS)
+        bench.until(lambda: b'"up"' in operator.payloads(STATUS)[-1], "control up again")
+
+
+def test_a_burst_beyond_the_queue_drops_the_oldest_and_counts(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    with Bench(broker.port, tmp_path) as bench, MqttPeer(broker.port) as plant:
+        bench.until(lambda: bench.count("mqtt.subscriptions") == 3, "subscribed")
+        total = MAX_MESSAGES + 500
+        for n in range(total):
+            plant.publish("plant/supply", str(n % 100), qos=0)
+        plant.publish("plant/supply", "212")
+        wait_until(lambda: _queue_is_quiet(bench), "the network thread took everything")
+        bench.until(lambda: bench.readings and bench.readings[-1].counts == 10_000, "the newest")
+        dropped = bench.count("mqtt.messages_dropped")
+        received = bench.count("mqtt.messages")
+        assert isinstance(dropped, int)
+        assert isinstance(received, int)
+        assert dropped >= 1
+        assert received + dropped == total + 1
+
+
+def _queue_is_quiet(bench: Bench) -> bool:
+    session = bench.gateway._link._session
+    return session is not None and b"212" in {m.payload for m in list(session.messages)}
