@@ -1,0 +1,206 @@
+"""The port to our own microcontroller: telemetry becomes Readings, Commands become SETs.
+
+Owns: one serial port and one link, their opening, loss and reopening with backoff. Must not:
+block, raise for a fault of the device, or decide anything: arming follows `Command.armed`.
+
+An actuator's Reading is the value that the device applied; it is GOOD only while the device
+is ARMED, because a value held in SAFE is not the answer to any command.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from edge_agent.core.records import Command, Quality, Reading
+from edge_agent.safety.limits import Envelope
+from firmware_bridge.errors import SerialFaultError
+from firmware_bridge.link import Identity, Link, LinkState
+from firmware_bridge.messages import (
+    DeviceState,
+    Layout,
+    SafeReason,
+    Telemetry,
+    schema_hash,
+)
+from firmware_bridge.serial_port import SerialPort
+
+_NS_PER_MS: Final = 1_000_000
+_BACKOFF_FIRST_NS: Final = 100 * _NS_PER_MS
+_BACKOFF_LAST_NS: Final = 2_000 * _NS_PER_MS
+# int(...) once: an IntEnum costs more to pass around in the hot path than an int.
+_GOOD: Final = int(Quality.GOOD)
+_INVALID: Final = int(Quality.INVALID)
+_ARMED: Final = int(DeviceState.ARMED)
+
+
+def link_identity(envelope: Envelope, feedback_sensors: tuple[str, ...]) -> Identity:
+    """What the firmware must say it was built for."""
+    actuators = tuple(actuator.name for actuator in envelope.actuators)
+    return Identity(
+        schema_hash=schema_hash(actuators, feedback_sensors),
+        envelope_hash=int(envelope.sha256()[:8], 16),
+        layout=Layout(len(actuators), len(feedback_sensors)),
+    )
+
+
+class SerialBridgePort:
+    """All actuators of a device and the sensors that its microcontroller reads."""
+
+    def __init__(
+        self,
+        path: str,
+        baud: int,
+        envelope: Envelope,
+        feedback_sensors: tuple[str, ...],
+        nonce_source: Callable[[], int],
+    ) -> None:
+        """`nonce_source` gives a new u32 for every session. The port opens in `poll`."""
+        self._path = path
+        self._baud = baud
+        self._nonce_source = nonce_source
+        self._link = Link(link_identity(envelope, feedback_sensors))
+        self._sensor_channels = tuple(envelope.sensor_index[name] for name in feedback_sensors)
+        self._first_actuator = len(envelope.sensors)
+        self._port: SerialPort | None = None
+        self._telemetry: Telemetry | None = None
+        self._retry_at_ns = 0
+        self._backoff_ns = _BACKOFF_FIRST_NS
+        self._fault = ""
+        self._opens = 0
+        self._losses = 0
+        self._open_failures = 0
+        self._dropped_writes = 0
+
+    def poll(self, now_ns: int) -> list[Reading]:
+        """The newest telemetry as Readings stamped `now_ns`; [] when nothing came.
+
+        Older telemetry of the same call is superseded: it says the same channels earlier.
+        """
+        if self._port is None and not self._open(now_ns):
+            return []
+        try:
+            return self._exchange(now_ns)
+        except SerialFaultError as fault:
+            self._lose(now_ns, fault)
+            return []
+
+    def apply(self, now_ns: int, command: Command) -> None:
+        """Arm or disarm as told, then send the whole vector."""
+        if self._port is None:
+            return
+        try:
+            data = self._arming(now_ns, command.armed) + self._link.set_outputs(command.counts)
+            self._write(data)
+        except SerialFaultError as fault:
+            self._lose(now_ns, fault)
+
+    def fileno(self) -> int | None:
+        """The open descriptor, or None while the device is away."""
+        return None if self._port is None else self._port.fileno()
+
+    def status(self) -> dict[str, int | str]:
+        """Everything a person needs to see why the outputs are, or are not, moving."""
+        counters = self._link.counters
+        telemetry = self._telemetry
+        refusal = self._link.refusal
+        device = self._link.device
+        return {
+            "path": self._path,
+            "state": self._link.state.value,
+            "fault": str(refusal) if refusal is not None else self._fault,
+            "device_state": "" if telemetry is None else DeviceState(telemetry.state).name,
+            "safe_reason": "" if telemetry is None else SafeReason(telemetry.safe_reason).name,
+            "safe_count": 0 if telemetry is None else telemetry.safe_count,
+            "clamped_by_device": 0 if telemetry is None else telemetry.clamped,
+            "device_bad_frames": 0 if telemetry is None else telemetry.bad_frames,
+            "firmware_version": 0 if device is None else device.firmware_version,
+            "frames": counters.frames,
+            "frames_missed": counters.frames_missed,
+            "bad_frames": self._link.decoder.bad.total(),
+            "messages_refused": counters.messages_refused,
+            "arm_declined": counters.control_declined,
+            "sessions": counters.sessions,
+            "lost_silent": counters.lost_silent,
+            "lost_reset": counters.lost_reset,
+            "lost_unanswered": counters.lost_unanswered,
+            "unplugged": self._losses,
+            "reconnects": max(0, self._opens - 1),
+            "open_failures": self._open_failures,
+            "dropped_writes": self._dropped_writes,
+        }
+
+    def close(self) -> None:
+        """Release the device; its own dead man makes it safe if no DISARM did."""
+        if self._port is not None:
+            self._port.close()
+            self._port = None
+        self._link.close()
+        self._telemetry = None
+
+    def _open(self, now_ns: int) -> bool:
+        if now_ns < self._retry_at_ns:
+            return False
+        try:
+            self._port = SerialPort(self._path, self._baud)
+        except SerialFaultError as fault:
+            self._open_failures += 1
+            self._fault = str(fault)
+            self._retry_later(now_ns)
+            return False
+        self._opens += 1
+        self._fault = ""
+        self._link.open(now_ns, self._nonce_source())
+        return True
+
+    def _exchange(self, now_ns: int) -> list[Reading]:
+        port = self._port
+        if port is None:
+            return []
+        newest: Telemetry | None = None
+        for event in self._link.receive(now_ns, port.read()):
+            if type(event) is Telemetry:
+                newest = event
+        self._write(self._link.tick(now_ns))
+        if self._link.state is LinkState.LOST:
+            # What is still queued was decided for a device that no longer listens.
+            port.flush_output()
+            self._link.open(now_ns, self._nonce_source())
+            self._write(self._link.tick(now_ns))
+        if newest is None:
+            return []
+        self._telemetry = newest
+        self._backoff_ns = _BACKOFF_FIRST_NS
+        return self._readings(now_ns, newest)
+
+    def _readings(self, now_ns: int, telemetry: Telemetry) -> list[Reading]:
+        readings = [
+            Reading(channel, counts, now_ns, _GOOD)
+            for channel, counts in zip(self._sensor_channels, telemetry.sensors, strict=True)
+        ]
+        quality = _GOOD if telemetry.state == _ARMED else _INVALID
+        channel = self._first_actuator
+        for counts in telemetry.applied:
+            readings.append(Reading(channel, counts, now_ns, quality))
+            channel += 1
+        return readings
+
+    def _arming(self, now_ns: int, armed: bool) -> bytes:
+        link = self._link
+        if not armed:
+            return link.disarm(now_ns)
+        if link.state is LinkState.READY:
+            return link.arm(now_ns)
+        return b""
+
+    def _write(self, data: bytes) -> None:
+        if data and self._port is not None and not self._port.write(data):
+            self._dropped_writes += 1
+
+    def _lose(self, now_ns: int, fault: SerialFaultError) -> None:
+        self._losses += 1
+        self.close()
+        self._fault = str(fault)
+        self._retry_later(now_ns)
+
+    def _retry_later(self, now_ns: int) -> None:
+        self._retry_at_ns = now_ns + self._backoff_ns
+        self._backoff_ns = min(2 * self._backoff_ns, _BACKOFF_LAST_NS)

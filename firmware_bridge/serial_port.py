@@ -1,0 +1,152 @@
+"""The one file that opens a tty: raw, exclusive, non-blocking.
+
+Owns: the descriptor, its line settings, and the judgement that the device was unplugged.
+Must not: block, retry, interpret a byte or know a frame.
+
+The standard library does everything needed: raw mode, the usual baud rates, TIOCEXCL, low
+latency and flushing are termios and ioctl calls of a few lines each, and `os.read` on a
+non-blocking descriptor costs half of a library's `read`.
+
+Two processes never share a port: an advisory lock keeps out any second opener that asks, and
+TIOCEXCL any other program. A pseudo-terminal gets the lock alone, because the kernel keeps its
+exclusive mark for as long as the other end lives, even after the process that set it was killed.
+"""
+
+import contextlib
+import fcntl
+import os
+import struct
+import termios
+from typing import Final
+
+from firmware_bridge.errors import PortLostError, PortUnavailableError, WireValueError
+
+READ_SIZE: Final = 4096
+_READS_MAX: Final = 8  # a stalled host finds up to 16 kB queued; more is never there
+# struct serial_struct: `flags` is the fifth int; ASYNC_LOW_LATENCY is bit 13 (linux/serial.h).
+_SERIAL_STRUCT_SIZE: Final = 72
+_SERIAL_FLAGS: Final = struct.Struct("=16xi")
+_ASYNC_LOW_LATENCY: Final = 1 << 13
+# Unix98 pseudo-terminal slaves (Documentation/admin-guide/devices.txt).
+_PTY_MAJORS: Final = range(136, 144)
+
+
+class SerialPort:
+    """An open port. Closed by `close`, by leaving a `with` block, and by any loss."""
+
+    def __init__(self, path: str, baud: int) -> None:
+        """Open `path` at `baud` bit/s, 8N1; discards what the driver had queued.
+
+        Raises WireValueError for a baud rate the system has no constant for, PortUnavailableError
+        when the device is absent, busy, not permitted or not a tty.
+        """
+        speed = getattr(termios, f"B{baud}", None)
+        if speed is None or baud == 0:
+            raise WireValueError(f"{baud} is not a standard baud rate")
+        self.path = path
+        self.dropped_writes = 0
+        self._unsent = b""
+        self._fd = -1
+        try:
+            self._fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+            self._claim()
+            self._set_raw(speed)
+        except (OSError, termios.error) as error:
+            self.close()
+            raise PortUnavailableError(f"{path}: {error}") from error
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def read(self) -> bytes:
+        """Everything that has arrived, or b"". Raises PortLostError when the device is gone."""
+        data = self._read_once()
+        if len(data) < READ_SIZE // 4:
+            return data  # the usual case: one call
+        parts = [data]
+        while data and len(parts) < _READS_MAX:
+            data = self._read_once()
+            parts.append(data)
+        return b"".join(parts)
+
+    def write(self, data: bytes) -> bool:
+        """Send whole messages; False when `data` was dropped (and counted).
+
+        A message that the driver took in part is finished first, so the peer never sees the
+        middle of one; while that is impossible new data is dropped: newer will come.
+        Raises PortLostError when the device is gone.
+        """
+        if self._unsent:
+            self._unsent = self._unsent[self._write_once(self._unsent) :]
+            if self._unsent:
+                self.dropped_writes += 1
+                return False
+        written = self._write_once(data)
+        if written == 0 and data:
+            self.dropped_writes += 1
+            return False
+        self._unsent = data[written:]
+        return True
+
+    def flush_output(self) -> None:
+        """Discard what the driver has queued for the device. Raises PortLostError."""
+        self._unsent = b""
+        try:
+            termios.tcflush(self._fd, termios.TCOFLUSH)
+        except termios.error as error:
+            raise self._lost(str(error)) from error
+
+    def close(self) -> None:
+        """Close; harmless when already closed."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _claim(self) -> None:
+        fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.major(os.fstat(self._fd).st_rdev) not in _PTY_MAJORS:
+            fcntl.ioctl(self._fd, termios.TIOCEXCL)
+
+    def _set_raw(self, speed: int) -> None:
+        characters = termios.tcgetattr(self._fd)[6]
+        # VMIN 1: with VMIN 0 "nothing yet" and "hung up" would read the same.
+        characters[termios.VMIN] = 1
+        characters[termios.VTIME] = 0
+        # No HUPCL: closing must not drop DTR, which resets many boards.
+        control = termios.CS8 | termios.CREAD | termios.CLOCAL
+        attributes = [0, 0, control, 0, speed, speed, characters]
+        termios.tcsetattr(self._fd, termios.TCSANOW, attributes)
+        termios.tcflush(self._fd, termios.TCIOFLUSH)
+        self._set_low_latency()
+
+    def _set_low_latency(self) -> None:
+        """Ask the driver not to wait for more bytes (16 ms on some adapters)."""
+        settings = bytearray(_SERIAL_STRUCT_SIZE)
+        with contextlib.suppress(OSError):  # not every driver knows the request
+            fcntl.ioctl(self._fd, termios.TIOCGSERIAL, settings)
+            (flags,) = _SERIAL_FLAGS.unpack_from(settings)
+            _SERIAL_FLAGS.pack_into(settings, 0, flags | _ASYNC_LOW_LATENCY)
+            fcntl.ioctl(self._fd, termios.TIOCSSERIAL, settings)
+
+    def _read_once(self) -> bytes:
+        try:
+            data = os.read(self._fd, READ_SIZE)
+        except BlockingIOError:
+            return b""
+        except OSError as error:
+            raise self._lost(str(error)) from error
+        if not data:
+            raise self._lost("hung up")
+        return data
+
+    def _write_once(self, data: bytes) -> int:
+        try:
+            return os.write(self._fd, data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise self._lost(str(error)) from error
+
+    def _lost(self, why: str) -> PortLostError:
+        self.close()
+        return PortLostError(f"{self.path}: {why}")
