@@ -59,7 +59,7 @@ ASSUMED = PlantParameters(
     zone_capacity_j_k=8.0e6,
     zone_loss_w_k=150.0,
     zone_target_degc=22.5,
-    terminal_gain_w_k=6000.0,
+    terminal_gain_w_k=15000.0,
     terminal_max_w=20000.0,
     plenum_rise_k=0.8,
     gains_full_w=10000.0,
@@ -87,14 +87,14 @@ def gather(days: list[Day]) -> tuple[dict[str, FloatArray], np.ndarray]:
 
 
 def fit_mixing(p: PlantParameters, rows: dict[str, FloatArray]) -> PlantParameters:
-    names = ("outdoor_leak", "outdoor_full", "outdoor_linear")
+    names = ("outdoor_full", "outdoor_linear")
 
     def residual(x: FloatArray) -> FloatArray:
         q = dataclasses.replace(p, **dict(zip(names, x, strict=True)))
         fraction = outdoor_fraction(rows["damper"], q)
         return rows["returned"] + fraction * (rows["outdoor"] - rows["returned"]) - rows["mixed"]
 
-    x = least_squares(residual, [0.03, 0.95, 0.3], bounds=([0, 0.5, 0], [0.1, 1, 1]), loss="soft_l1").x
+    x = least_squares(residual, [0.95, 0.3], bounds=([0.5, 0], [1, 1]), loss="soft_l1").x
     return dataclasses.replace(p, **dict(zip(names, map(float, x), strict=True)))
 
 
@@ -107,10 +107,10 @@ def fit_fan(p: PlantParameters, rows: dict[str, FloatArray]) -> PlantParameters:
 
 COIL = {  # first guess, low, high, weight of the guess
     "heating_effectiveness": (0.5, 0.1, 0.8, 0.3),
-    "heating_curve": (1.0, 0.5, 20.0, 0.3),
+    "heating_curve": (1.0, 0.4, 20.0, 0.3),
     "heating_dead": (0.1, 0.02, 0.6, 3.0),
     "cooling_effectiveness": (0.75, 0.4, 0.9, 3.0),
-    "cooling_curve": (0.5, 0.2, 20.0, 0.3),
+    "cooling_curve": (0.5, 0.1, 20.0, 0.3),
     "cooling_dead": (0.05, 0.02, 0.3, 3.0),
 }
 
