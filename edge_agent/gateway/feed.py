@@ -57,7 +57,7 @@ class FeedSummary(msgspec.Struct, kw_only=True):
 
     Of the cells sent, `cells_not_numbers` are such as "#VALUE!"; `acked + unacked` is
     cells_sent, except in a dry run, which sends nothing. `steps_missing` counts the rows that
-    the log should have had at its own interval.
+    the log should have had at its own interval; a gap too long to play counts as shortened.
     """
 
     rows: int = 0
@@ -70,6 +70,7 @@ class FeedSummary(msgspec.Struct, kw_only=True):
     times_unparsable: int = 0
     times_backward: int = 0
     steps_missing: int = 0
+    gaps_shortened: int = 0
     acked: int = 0
     unacked: int = 0
     reconnects: int = 0
@@ -112,9 +113,9 @@ class _Account:
 
     def __init__(self, feed_map: FeedMap) -> None:
         self.summary = FeedSummary(columns=len(feed_map.column))
-        self._step_s = feed_map.step_s
-        self._start: datetime | None = None
+        self._map = feed_map
         self._before: datetime | None = None
+        self._after_s = 0.0
 
     def take(self, row: Row) -> float:
         """Count `row`; its place in the log's time, in seconds after the first row."""
@@ -128,25 +129,26 @@ class _Account:
             else:
                 summary.cells_sent += 1
                 summary.cells_not_numbers += not cell.number and not cell.blank
-        self._take_time(row)
-        if self._start is None or self._before is None:
-            return 0.0
-        return (self._before - self._start).total_seconds()
-
-    def _take_time(self, row: Row) -> None:
         if row.time is None:
-            self.summary.times_unparsable += 1
-            return
-        if self._start is None or self._before is None:
-            self._start = self._before = row.time
-            self.summary.first_time = row.time_text
-        step_s = (row.time - self._before).total_seconds()
+            summary.times_unparsable += 1
+        else:
+            self._take_time(row.time, row.time_text)
+        return self._after_s
+
+    def _take_time(self, time: datetime, text: str) -> None:
+        summary = self.summary
+        step_s = 0.0 if self._before is None else (time - self._before).total_seconds()
         if step_s < 0:
-            self.summary.times_backward += 1
+            summary.times_backward += 1
             return
-        self.summary.steps_missing += max(0, round(step_s / self._step_s) - 1)
-        self._before = row.time
-        self.summary.last_time = row.time_text
+        if step_s > self._map.longest_gap_s:
+            summary.gaps_shortened += 1
+            step_s = self._map.step_s
+        summary.steps_missing += max(0, round(step_s / self._map.step_s) - 1)
+        summary.first_time = summary.first_time or text
+        summary.last_time = text
+        self._after_s += step_s
+        self._before = time
 
 
 class _Player:

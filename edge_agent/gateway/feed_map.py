@@ -6,6 +6,7 @@ file, the key and the fix.
     time_column = "Datetime"
     time_format = "%m/%d/%Y %H:%M"     # as in strptime
     step_s = 60                        # the log's interval: longer steps are counted as missing
+    longest_gap_s = 3600               # a longer gap is played as one step (default: 3600)
 
     [[column]]
     name = "AHU: Supply Air Temperature"   # compared without blanks at either end
@@ -53,6 +54,7 @@ class FeedMap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     time_column: str
     time_format: str
     step_s: float
+    longest_gap_s: float = 3600.0
     column: tuple[FeedColumn, ...]
 
 
@@ -77,6 +79,10 @@ def _check(feed_map: FeedMap, path: Path) -> None:
         raise ConfigError("maps no column", where=str(path), fix="add a [[column]] table")
     if not feed_map.step_s > 0:
         raise ConfigError("must be above 0", where=f"{path}: step_s", fix="such as 60")
+    if not feed_map.longest_gap_s >= feed_map.step_s:
+        raise ConfigError(
+            "must be at least step_s", where=f"{path}: longest_gap_s", fix="such as 3600"
+        )
     topics: set[str] = set()
     for number, column in enumerate(feed_map.column):
         where = f"{path}: column[{number}]"
