@@ -1,0 +1,281 @@
+"""The command line: words in, a call of `app.py`, an exit code out.
+
+Owns: the verbs, their help, and how errors and results are printed (results on stdout,
+diagnostics on stderr). Must not: do any of the work. Late imports keep `--help` quick and a
+verb from loading what it does not use.
+
+Exit codes: 0 done, 1 something outside failed and a restart may help, 2 wrong usage,
+78 a configuration that a person must correct (do not restart).
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from edge_agent import __version__
+from edge_agent.config import DEFAULT_PATH, Settings, load, with_state_dir
+from edge_agent.core.errors import EXIT_OK, EdgeAgentError
+
+_DESCRIPTION = """\
+Let a learned policy move real things, inside limits that are fixed in code.
+
+  edge-agent sim                       watch a model hold a simulated air handler
+  edge-agent sim --scenario all        ... with every fault injected
+  edge-agent check --config agent.toml what would run, or what is wrong and how to fix it
+  edge-agent run --config agent.toml   the real thing (starts its gateway itself)
+  edge-agent status                    what a running agent is doing, and why
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        code: int = arguments.verb(arguments)
+    except EdgeAgentError as error:
+        print(f"edge-agent: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:  # `edge-agent ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="edge-agent",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="exit codes: 0 done, 1 try again, 2 wrong usage, 78 correct the configuration",
+    )
+    parser.add_argument("--version", action="version", version=f"edge-autonomy {__version__}")
+    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+    _add_sim(verbs)
+    _add_run(verbs)
+    _add_gateway(verbs)
+    _add_check(verbs)
+    _add_status(verbs)
+    _add_feed(verbs)
+    return parser
+
+
+_Verbs = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def _verb(verbs: _Verbs, name: str, summary: str, description: str) -> argparse.ArgumentParser:
+    return verbs.add_parser(
+        name,
+        help=summary,
+        description=description,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help=f"configuration; without it {DEFAULT_PATH} if there is one, else a simulation",
+    )
+    parser.add_argument(
+        "--state-dir",
+        type=Path,
+        metavar="DIR",
+        help="keep recordings, state and the socket here (a development machine)",
+    )
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    path = arguments.config
+    if path is None and DEFAULT_PATH.exists():
+        path = DEFAULT_PATH
+    settings = load(path)
+    return with_state_dir(settings, arguments.state_dir) if arguments.state_dir else settings
+
+
+def _print_json(document: object) -> None:
+    print(json.dumps(document, indent=2, sort_keys=True))
+
+
+def _add_sim(verbs: _Verbs) -> None:
+    parser = _verb(
+        verbs,
+        "sim",
+        "run the agent against simulated hardware",
+        "Runs the real agent, envelope and wire protocol against a simulated plant and"
+        " microcontroller, on simulated time: the same seed gives the same run. Ends by itself"
+        " with a summary and leaves a recording under STATE_DIR/recordings/.",
+    )
+    parser.add_argument("--device", default="air-handler", help="which device")
+    parser.add_argument(
+        "--scenario",
+        default="normal",
+        help="what happens to it; 'list' prints them, 'all' runs all",
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of weather, load and noise")
+    parser.add_argument(
+        "--duration",
+        type=float,
+        metavar="S",
+        help="simulated seconds; the scenario's own if absent",
+    )
+    parser.add_argument(
+        "--speed",
+        type=float,
+        default=0.0,
+        metavar="N",
+        help="times real time; 0: as fast as it can",
+    )
+    parser.add_argument(
+        "--state-dir", type=Path, default=_user_state_dir(), metavar="DIR", help="where to record"
+    )
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON only")
+    parser.set_defaults(verb=_sim)
+
+
+def _sim(arguments: argparse.Namespace) -> int:
+    from edge_agent.app_sim import simulate
+
+    return simulate(arguments)
+
+
+def _add_run(verbs: _Verbs) -> None:
+    parser = _verb(
+        verbs,
+        "run",
+        "run the control process (and its gateway)",
+        "Reads the sensors, decides, and drives the actuators inside the device's envelope,"
+        " until SIGTERM or Ctrl-C; then it brings the outputs to their safe action, waits for"
+        " the microcontroller to confirm, and exits 0.",
+    )
+    _add_config(parser)
+    parser.add_argument(
+        "--arm",
+        action="store_true",
+        help="arm as soon as inputs and hardware are ready; without it nothing moves",
+    )
+    parser.add_argument(
+        "--no-gateway", action="store_true", help="the gateway is a service of its own"
+    )
+    parser.set_defaults(verb=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from edge_agent.app import run_control
+
+    settings = _settings(arguments)
+    gateway: list[str] = []
+    if not arguments.no_gateway:
+        gateway = [sys.executable, "-m", "edge_agent", "gateway", "--with-parent"]
+        for option, value in (("--config", arguments.config), ("--state-dir", arguments.state_dir)):
+            gateway += [option, str(value)] if value else []
+    return run_control(settings, arm=arguments.arm, gateway_command=gateway)
+
+
+def _add_gateway(verbs: _Verbs) -> None:
+    parser = _verb(
+        verbs,
+        "gateway",
+        "run the gateway process",
+        "Owns the network and the disk: MQTT sensors in, status and telemetry out, the"
+        " recording. It can neither decide nor drive. `edge-agent run` starts one itself.",
+    )
+    _add_config(parser)
+    parser.add_argument(
+        "--with-parent", action="store_true", help="end when the process that started it ends"
+    )
+    parser.set_defaults(verb=_gateway)
+
+
+def _gateway(arguments: argparse.Namespace) -> int:
+    from edge_agent.app_gateway import run_gateway_process
+
+    parent = os.getppid() if arguments.with_parent else None
+    return run_gateway_process(_settings(arguments), parent)
+
+
+def _add_check(verbs: _Verbs) -> None:
+    parser = _verb(
+        verbs,
+        "check",
+        "check a configuration and its model without moving anything",
+        "Loads everything that `run` would load, runs the model's golden vectors, and says"
+        " what it found. Exit 0: `run` would start. Exit 78: what is wrong, where, and the fix.",
+    )
+    _add_config(parser)
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.set_defaults(verb=_check)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from edge_agent.app import check
+
+    findings = check(_settings(arguments))
+    if arguments.json:
+        _print_json(findings)
+    else:
+        for name, value in findings.items():
+            print(f"{name:<18} {value}")
+        print("ok: this configuration can run")
+    return EXIT_OK
+
+
+def _add_status(verbs: _Verbs) -> None:
+    parser = _verb(
+        verbs,
+        "status",
+        "what a running agent is doing, and why",
+        "Asks the control process over its local socket: mode and root cause, every channel"
+        " with age and quality, the command and its reasons, tick times, link and broker.",
+    )
+    _add_config(parser)
+    parser.add_argument("--json", action="store_true", help="print the whole document as JSON")
+    parser.set_defaults(verb=_status)
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    from edge_agent.app_gateway import ask_status
+    from edge_agent.service.status import status_text
+
+    document = ask_status(_settings(arguments))
+    if arguments.json:
+        _print_json(document)
+    else:
+        print(status_text(document))
+    return EXIT_OK
+
+
+def _add_feed(verbs: _Verbs) -> None:
+    parser = _verb(
+        verbs,
+        "feed",
+        "play a recorded log onto MQTT topics",
+        "Publishes the rows of a CSV log (plain, .gz or .xz) at their recorded pace, for"
+        " commissioning and tests. Cells are sent as they are, bad ones too.",
+    )
+    parser.add_argument("log", type=Path, metavar="LOG.csv")
+    parser.add_argument(
+        "--map", type=Path, required=True, metavar="MAP.toml", help="columns to topics"
+    )
+    parser.add_argument("--broker", default="127.0.0.1:1883", metavar="HOST:PORT")
+    parser.add_argument("--speed", type=float, default=1.0, metavar="N", help="times real time")
+    parser.add_argument("--first", type=int, default=1, metavar="ROW", help="first row to play")
+    parser.add_argument("--last", type=int, metavar="ROW", help="last row to play")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be sent")
+    parser.set_defaults(verb=_feed)
+
+
+def _feed(arguments: argparse.Namespace) -> int:
+    from edge_agent.app_gateway import run_feed
+
+    return run_feed(arguments)
+
+
+def _user_state_dir() -> Path:
+    """Where a person's own runs are kept: XDG_STATE_HOME, by its specification."""
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "edge-agent"

@@ -1,0 +1,295 @@
+"""The configuration: one TOML file and its drop-ins, typed, checked, read once.
+
+Owns: the shape of `agent.toml`, where its defaults come from, and errors that name file, line,
+key and fix. Must not: widen a limit (it can only tighten), hold a secret, or be read again
+while running. Simulation is the default; real hardware is an explicit `mode = "real"`.
+"""
+
+import difflib
+import hashlib
+import math
+import re
+import tomllib
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from edge_agent.core.clock import NS_PER_S
+from edge_agent.core.errors import ConfigError
+from edge_agent.gateway.settings import MqttSettings, sensor_decoders
+from edge_agent.safety import devices
+from edge_agent.safety.limits import Envelope
+from edge_agent.safety.tighten import tighten
+
+DEFAULT_PATH = Path("/etc/edge-agent/agent.toml")
+
+
+class LoopConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[loop]`. `timer` ticks at `rate_hz`; `telemetry` also ticks as soon as the
+    microcontroller reports, and then `rate_hz` is the slowest it may get."""
+
+    rate_hz: float = 10.0
+    trigger: Literal["timer", "telemetry"] = "timer"
+    realtime_priority: int = 0  # SCHED_FIFO priority 1..80; 0 leaves the scheduler alone
+
+
+class ModelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[model]`. Without a path, the model that ships for the device."""
+
+    path: str = ""
+
+
+class SerialConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[serial]`: the microcontroller and which sensor channels it reports, in its order."""
+
+    port: str
+    baud: int = 115200
+    sensors: tuple[str, ...] = ()
+
+
+class RecordingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[recording]`: how much the flight recorder may keep."""
+
+    segment_mb_max: int = 16
+    total_mb_max: int = 512
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`agent.toml`."""
+
+    device: str = "air-handler"
+    mode: Literal["simulated", "real"] = "simulated"
+    state_dir: str = "/var/lib/edge-agent"
+    runtime_dir: str = "/run/edge-agent"
+    loop: LoopConfig = LoopConfig()
+    model: ModelConfig = ModelConfig()
+    serial: SerialConfig | None = None
+    mqtt: MqttSettings | None = None
+    recording: RecordingConfig = RecordingConfig()
+    # Channel -> limit -> value in the channel's unit (or seconds): stricter only.
+    limits: dict[str, dict[str, float]] = {}  # msgspec copies mutable defaults
+
+
+# Configured name -> (name in the envelope, per unit or per second, rounding to the strict side).
+_LIMIT_NAMES = {
+    "min": ("min_counts", "unit", math.ceil),
+    "max": ("max_counts", "unit", math.floor),
+    "max_step": ("max_step_counts", "unit", math.floor),
+    "rate_up_per_s": ("rate_up_counts_per_s", "unit", math.floor),
+    "rate_down_per_s": ("rate_down_counts_per_s", "unit", math.floor),
+    "travel_max": ("travel_max_counts", "unit", math.floor),
+    "max_age_s": ("max_age_ns", "second", math.floor),
+    "proposal_max_age_s": ("proposal_max_age_ns", "second", math.floor),
+    "feedback_max_age_s": ("feedback_max_age_ns", "second", math.floor),
+    "lease_s": ("lease_ns", "second", math.floor),
+}
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the rest of the program gets: the checked configuration and the device's limits."""
+
+    config: Config
+    compiled: Envelope  # as hard-coded; its hash is what the microcontroller must share
+    envelope: Envelope  # as tightened; what the agent decides inside of
+    source: str
+    digest: str  # sha256 of the merged configuration
+
+
+def load(path: Path | None) -> Settings:
+    """Read `path` (or the defaults, when None), its drop-ins, and check everything.
+
+    Drop-ins are `config.d/*.toml` beside the file, in order of name; later keys win.
+    Raises ConfigError with file, line where known, key and fix.
+    """
+    merged: dict[str, Any] = {}
+    files = [] if path is None else [path, *sorted((path.parent / "config.d").glob("*.toml"))]
+    for file in files:
+        raw, text = _read(file)
+        _refuse_unknown(raw, Config, "", (file, text))
+        _check_types(raw, file, text)
+        _merge(merged, raw)
+    try:
+        config = msgspec.convert(merged, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(str(error), where=str(path), fix="see docs/configuration.md") from error
+    return settings_of(config, str(path) if path else "built-in defaults")
+
+
+def settings_of(config: Config, source: str) -> Settings:
+    """The checked configuration with its envelope; ConfigError when they do not fit."""
+    try:
+        compiled = devices.find(config.device)
+        envelope = tighten(compiled, _limit_changes(config, compiled))
+        _check_sources(config, envelope)
+        _check_loop(config.loop)
+    except ConfigError as error:
+        where = f"{source}: {error.where}" if error.where else source
+        raise ConfigError(error.what, where=where, fix=error.fix) from error
+    digest = hashlib.sha256(msgspec.json.encode(config)).hexdigest()
+    return Settings(
+        config=config, compiled=compiled, envelope=envelope, source=source, digest=digest
+    )
+
+
+def with_state_dir(settings: Settings, folder: Path) -> Settings:
+    """The same settings with all files of the running agent under `folder`."""
+    config = msgspec.structs.replace(
+        settings.config, state_dir=str(folder), runtime_dir=str(folder / "run")
+    )
+    return msgspec.structs.replace(settings, config=config)
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of `agent.toml`, published as docs/agent.schema.json."""
+    schema: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(Config)))
+    return schema
+
+
+def _read(file: Path) -> tuple[dict[str, Any], str]:
+    try:
+        text = file.read_text(encoding="utf-8")
+        return tomllib.loads(text), text
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be read: {error.strerror}",
+            where=str(file),
+            fix="give the right path with --config, or write one: edge-agent init",
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"not TOML: {error}", where=str(file), fix="correct the syntax"
+        ) from error
+
+
+def _refuse_unknown(raw: object, kind: Any, path: str, origin: tuple[Path, str]) -> None:
+    """Walk the raw document beside its type and name the first key that does not exist."""
+    kind = _struct_in(kind)
+    if isinstance(raw, list):
+        for i, item in enumerate(raw):
+            _refuse_unknown(item, kind, f"{path}[{i}]", origin)
+        return
+    if kind is None or not isinstance(raw, dict):
+        return
+    fields = {f.encode_name: f.type for f in msgspec.structs.fields(kind)}
+    for key, value in raw.items():
+        full = f"{path}.{key}" if path else key
+        if key not in fields:
+            close = difflib.get_close_matches(key, fields, n=1)
+            fix = f"did you mean {close[0]!r}?" if close else f"one of: {', '.join(fields)}"
+            raise ConfigError(f"unknown key {full!r}", where=_where(*origin, key), fix=fix)
+        _refuse_unknown(value, fields[key], full, origin)
+
+
+def _struct_in(kind: Any) -> Any:
+    """The msgspec struct inside `kind` (X, X | None, tuple[X, ...]), or None."""
+    for candidate in (kind, *typing.get_args(kind)):
+        if isinstance(candidate, type) and issubclass(candidate, msgspec.Struct):
+            return candidate
+    return None
+
+
+def _check_types(raw: dict[str, Any], file: Path, text: str) -> None:
+    try:
+        msgspec.convert(raw, Config)
+    except msgspec.ValidationError as error:
+        if "missing required field" in str(error):
+            return  # another file may add it; the merged document is checked as well
+        message, _, at = str(error).partition(" - at `$")
+        key = re.sub(r"\[[^]]*\]|`", "", at).strip(".") or "(top level)"
+        where = _where(file, text, key.rsplit(".", 1)[-1])
+        raise ConfigError(
+            f"{key}: {message}", where=where, fix="see docs/configuration.md"
+        ) from error
+
+
+def _where(file: Path, text: str, key: str) -> str:
+    """`file:line` of the first line that sets or opens `key`, else the file."""
+    name = re.escape(key)
+    pattern = re.compile(rf"^\s*(?:{name}\s*=|\[+[^\]]*\b{name}\b)")
+    for number, line in enumerate(text.splitlines(), start=1):
+        if pattern.match(line):
+            return f"{file}:{number}"
+    return str(file)
+
+
+def _merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
+    """Tables merge key by key; anything else is replaced."""
+    for key, value in new.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def _limit_changes(config: Config, envelope: Envelope) -> dict[str, dict[str, int]]:
+    """`[limits.<channel>]` in counts and nanoseconds, rounded to the strict side."""
+    resolution = {s.name: s.counts_per_unit for s in envelope.sensors}
+    resolution |= {a.name: a.counts_per_unit for a in envelope.actuators}
+    changes: dict[str, dict[str, int]] = {}
+    for channel, rows in config.limits.items():
+        changes[channel] = {}
+        for key, value in rows.items():
+            where = f"limits.{channel}.{key}"
+            if key not in _LIMIT_NAMES:
+                close = difflib.get_close_matches(key, _LIMIT_NAMES, n=1)
+                fix = (
+                    f"did you mean {close[0]!r}?" if close else f"one of: {', '.join(_LIMIT_NAMES)}"
+                )
+                raise ConfigError("unknown limit", where=where, fix=fix)
+            if not math.isfinite(value):
+                raise ConfigError(f"{value} is not a number", where=where, fix="give a number")
+            name, per, strict = _LIMIT_NAMES[key]
+            factor = NS_PER_S if per == "second" else resolution.get(channel, 1)
+            changes[channel][name] = strict(value * factor)
+    if config.mqtt is not None:
+        for row in config.mqtt.sensor:
+            if row.max_age_s is not None:
+                age = changes.setdefault(row.channel, {})
+                age["max_age_ns"] = math.floor(row.max_age_s * NS_PER_S)
+    return changes
+
+
+def _check_sources(config: Config, envelope: Envelope) -> None:
+    """In real mode every needed sensor has exactly one source, and actuators have a port."""
+    mqtt = [row.channel for row in config.mqtt.sensor] if config.mqtt else []
+    serial = list(config.serial.sensors) if config.serial else []
+    if config.mqtt is not None:
+        sensor_decoders(config.mqtt, envelope.sensors)
+    if config.mode == "simulated":
+        return
+    if config.serial is None:
+        raise ConfigError(
+            "real mode needs the microcontroller that drives the actuators",
+            where="serial",
+            fix='add [serial] with port = "/dev/serial/by-id/..."',
+        )
+    names = [s.name for s in envelope.sensors]
+    for name in serial:
+        if name not in names:
+            close = difflib.get_close_matches(name, names, n=1)
+            fix = f"did you mean {close[0]!r}?" if close else f"one of: {', '.join(names)}"
+            raise ConfigError(f"unknown channel {name!r}", where="serial.sensors", fix=fix)
+    for sensor in envelope.sensors:
+        sources = (*mqtt, *serial).count(sensor.name)
+        if sources > 1 or (sensor.needed and sources == 0):
+            raise ConfigError(
+                f"channel {sensor.name!r} has {sources or 'no'} sources",
+                where="mqtt.sensor",
+                fix="give it exactly one: a [[mqtt.sensor]] row or a place in serial.sensors",
+            )
+
+
+def _check_loop(loop: LoopConfig) -> None:
+    if not 1.0 <= loop.rate_hz <= 1000.0:
+        raise ConfigError(
+            f"{loop.rate_hz} is out of range", where="loop.rate_hz", fix="choose 1 to 1000"
+        )
+    if not 0 <= loop.realtime_priority <= 80:
+        raise ConfigError(
+            f"{loop.realtime_priority} is out of range",
+            where="loop.realtime_priority",
+            fix="choose 1 to 80, or 0 for the normal scheduler",
+        )

@@ -1,0 +1,130 @@
+"""The loop: wait, read, decide, act, tell. The only unbounded `while` of the package.
+
+    ports -> readings -> agent.step -> command -> ports
+                              └-> TickRecord -> sinks (gateway, recording)
+
+Owns: the order of a tick, its pacing, and the way out. Must not: decide anything, block on
+anything but the wait, or name a concrete port. The command leaves before the record does:
+they are microseconds apart and the machine waits for the first of them.
+"""
+
+import select
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from edge_agent.core.clock import NS_PER_S, Clock
+from edge_agent.core.records import Intent, Mode, Op, TickRecord
+from edge_agent.decision.agent import Agent
+from edge_agent.ports.protocol import Port
+from edge_agent.safety.limits import Envelope
+from edge_agent.service.status import TickStats
+
+CONFIRM_WITHIN_NS = NS_PER_S  # for the hardware to say that its outputs are safe
+STOP_WITHIN_NS = 30 * NS_PER_S  # longer than any ramp to safe
+
+
+class Sink(Protocol):
+    """Whoever is told about every tick; never waits, never raises."""
+
+    def publish(self, tick: TickRecord) -> None:
+        """Take the record, or drop and count it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the loop runs; `app.py` builds it."""
+
+    agent: Agent
+    ports: tuple[Port, ...]
+    sinks: tuple[Sink, ...]
+    clock: Clock
+    period_ns: int
+    on_telemetry: bool  # also tick as soon as a port has something
+
+
+@dataclass(slots=True)
+class Operator:
+    """What people ask of the running loop: arm at start, and stop in good order."""
+
+    envelope: Envelope
+    arm: bool
+    stop_requested: bool = False
+    confirmed: bool = False
+    _applied: dict[int, int] = field(default_factory=dict)
+    _stop_ns: int = -1
+    _safe_ns: int = -1
+
+    def request_stop(self) -> None:
+        """From a signal handler: outputs to their safe action, then out."""
+        self.stop_requested = True
+
+    def intents(self) -> tuple[Intent, ...]:
+        """What to tell the agent this tick."""
+        if self.stop_requested:
+            return (Intent(Op.DISARM),)
+        if self.arm:
+            self.arm = False
+            return (Intent(Op.ARM),)
+        return ()
+
+    def finished(self, tick: TickRecord) -> bool:
+        """Whether the loop may end: stopped, safe, and the hardware said so or is silent."""
+        first = len(self.envelope.sensors)
+        for reading in tick.readings:
+            if reading.channel >= first:
+                self._applied[reading.channel - first] = reading.counts
+        if not self.stop_requested:
+            return False
+        if self._stop_ns < 0:
+            self._stop_ns = tick.now_ns
+            self._applied.clear()  # only what is reported from now on counts
+        if tick.mode in (Mode.SAFE, Mode.TRIPPED):
+            self._safe_ns = tick.now_ns if self._safe_ns < 0 else self._safe_ns
+            safe = {i: a.safe.counts for i, a in enumerate(self.envelope.actuators)}
+            self.confirmed = self._applied == safe
+            if self.confirmed or tick.now_ns - self._safe_ns > CONFIRM_WITHIN_NS:
+                return True
+        return tick.now_ns - self._stop_ns > STOP_WITHIN_NS
+
+
+def run(parts: Parts, operator: Operator, stats: TickStats) -> None:
+    """Tick until the operator's stop is done."""
+    agent, clock, ports = parts.agent, parts.clock, parts.ports
+    deadline_ns = clock.now_ns()
+    while True:
+        _wait(parts, deadline_ns)
+        now_ns = clock.now_ns()
+        readings = [r for port in ports for r in port.poll(now_ns)]
+        if now_ns < deadline_ns and not readings:
+            continue  # woken by half a frame
+        tick = agent.step(now_ns, readings, operator.intents())
+        command = agent.command
+        for port in ports:
+            port.apply(now_ns, command)
+        stats.add(now_ns - deadline_ns, clock.now_ns() - now_ns)
+        for sink in parts.sinks:
+            sink.publish(tick)
+        if operator.finished(tick):
+            return
+        deadline_ns = next_deadline_ns(deadline_ns, now_ns, parts)
+
+
+def next_deadline_ns(deadline_ns: int, now_ns: int, parts: Parts) -> int:
+    """The first planned instant after now: absolute, so lateness never adds up; deadlines that
+    passed unused are skipped, never made up for."""
+    if parts.on_telemetry:
+        return now_ns + parts.period_ns
+    periods = max(1, (now_ns - deadline_ns) // parts.period_ns + 1)
+    return deadline_ns + periods * parts.period_ns
+
+
+def _wait(parts: Parts, deadline_ns: int) -> None:
+    """Sleep to the deadline; with `on_telemetry`, at most until a port has something."""
+    if not parts.on_telemetry:
+        parts.clock.sleep_until_ns(deadline_ns)
+        return
+    descriptors: Sequence[int] = [d for d in (p.fileno() for p in parts.ports) if d is not None]
+    wait_ns = deadline_ns - parts.clock.now_ns()
+    if wait_ns > 0:
+        select.select(descriptors, (), (), wait_ns / NS_PER_S)

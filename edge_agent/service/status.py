@@ -1,0 +1,97 @@
+"""What `edge-agent status` shows: the state of the control process in plain values.
+
+Owns: tick statistics and the status document. Must not: hold a socket or a file; the relay
+publishes it, at most once a second.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from edge_agent.core.records import Mode, Quality, TickRecord
+from edge_agent.decision.words import explain_reason
+from edge_agent.safety.limits import Envelope
+
+_RING = 512  # ticks that the percentiles look back on
+NS_PER_US = 1_000
+
+
+class TickStats:
+    """How punctual and how quick the last ticks were; bounded, cheap to add to."""
+
+    def __init__(self, period_ns: int) -> None:
+        self._period_ns = period_ns
+        self._lateness_ns = [0] * _RING
+        self._duration_ns = [0] * _RING
+        self.ticks = 0
+        self.missed_deadlines = 0
+
+    def add(self, lateness_ns: int, duration_ns: int) -> None:
+        """Book one tick: how late it began, and how long until its command had left."""
+        i = self.ticks % _RING
+        self._lateness_ns[i] = lateness_ns
+        self._duration_ns[i] = duration_ns
+        self.ticks += 1
+        if lateness_ns > self._period_ns:
+            self.missed_deadlines += 1
+
+    def summary(self) -> dict[str, int]:
+        """Counts, and percentiles over the last ticks in microseconds."""
+        n = min(self.ticks, _RING)
+        out = {"ticks": self.ticks, "missed_deadlines": self.missed_deadlines}
+        for name, ring in (("lateness", self._lateness_ns), ("duration", self._duration_ns)):
+            ordered = sorted(ring[:n]) or [0]
+            last = len(ordered) - 1
+            out[f"{name}_p50_us"] = ordered[last // 2] // NS_PER_US
+            out[f"{name}_p99_us"] = ordered[last * 99 // 100] // NS_PER_US
+            out[f"{name}_max_us"] = ordered[last] // NS_PER_US
+        return out
+
+
+def status_document(
+    envelope: Envelope, tick: TickRecord, stats: TickStats, parts: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The whole status; `parts` are the ports' own counters by name."""
+    limits = (*envelope.sensors, *envelope.actuators)
+    units = [c.counts_per_unit for c in limits]  # type: ignore[attr-defined]  # both have it
+    first = len(envelope.sensors)
+    channels = {
+        name: {
+            "value": tick.snapshot.counts[i] / units[i],
+            "quality": Quality(tick.snapshot.qualities[i]).name,
+            "age_s": round(tick.snapshot.ages_ns[i] / 1e9, 3),
+        }
+        for i, name in enumerate(envelope.channel_names)
+    }
+    command = {
+        a.name: tick.verdict.command[i] / units[first + i] for i, a in enumerate(envelope.actuators)
+    }
+    return {
+        "device": envelope.device,
+        "mode": Mode(tick.mode).name,
+        "cause": explain_reason(tick.cause, envelope) if tick.cause else "",
+        "reasons": [explain_reason(r, envelope) for r in tick.verdict.reasons],
+        "command": command,
+        "channels": channels,
+        "ticks": stats.summary(),
+        **parts,
+    }
+
+
+def status_text(document: Mapping[str, Any]) -> str:
+    """The status document for people: mode and cause first, then what led to it."""
+    lines = [f"{document['device']}  {document['mode']}  {document['cause']}".rstrip()]
+    lines += [f"  {reason}" for reason in document["reasons"]]
+    lines.append("")
+    for name, channel in document["channels"].items():
+        told = document["command"].get(name)
+        command = f"  command {told:8.2f}" if told is not None else ""
+        lines.append(
+            f"  {name:<22}{channel['value']:10.2f}  {channel['quality']:<8}"
+            f"{channel['age_s']:9.2f} s{command}"
+        )
+    for section, items in document.items():
+        if isinstance(items, Mapping) and section not in ("channels", "command"):
+            lines.append("")
+            lines.append(section)
+            lines += [f"  {key:<28}{value}" for key, value in items.items()]
+    return "\n".join(lines)
