@@ -62,17 +62,22 @@ def docstring_violations(source: Source) -> list[str]:
 
 def state_violations(source: Source) -> list[str]:
     """Objects that live as long as the module and can change: hidden inputs of every call."""
-    found = [_state_at(node) for body in _static_bodies(source.tree) for node in body]
+    found = [_state_at(node) for node in _static_statements(source.tree)]
     found += [_hidden_state(node) for node in ast.walk(source.tree)]
     return [f"{source.path}:{item}" for item in found if item]
 
 
-def _static_bodies(tree: ast.Module) -> Iterator[list[ast.stmt]]:
-    """Statements that run once, at import: the module's and its classes'."""
-    yield tree.body
+def _static_statements(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Statements that run once, at import: the module's and its classes'.
+
+    Not the fields of a msgspec Struct: it copies an empty default for each instance, and
+    refuses any other mutable one by itself.
+    """
+    yield from tree.body
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef):
-            yield node.body
+            is_struct = any(ast.unparse(base).endswith("Struct") for base in node.bases)
+            yield from () if is_struct else node.body
 
 
 def _state_at(node: ast.stmt) -> str | None:
