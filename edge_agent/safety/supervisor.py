@@ -71,7 +71,7 @@ def _enter(
 
 
 def _safe(_rules: Supervision, state: SupervisorState, facts: Facts) -> SupervisorState:
-    if Op.ARM in facts.ops and facts.trip is None:
+    if Op.ARM in facts.ops and Op.DISARM not in facts.ops and facts.trip is None:
         return _enter(state, Mode.ARMING, facts, Reason(Rule.NOT_ARMED))
     return state
 
