@@ -12,42 +12,52 @@ from edge_agent.core.records import Quality, Reading, Snapshot
 from edge_agent.safety.limits import Envelope
 
 _NEVER = -1
+# Plain integers: an enumeration's member costs a lookup each time it is named.
+_GOOD = int(Quality.GOOD)
+_STALE = int(Quality.STALE)
+_MISSING = int(Quality.MISSING)
+_INVALID = int(Quality.INVALID)
 
 
 class SnapshotBuilder:
     """Collects readings and answers with the snapshot of all channels."""
 
     def __init__(self, envelope: Envelope) -> None:
-        limits = [
-            (s.min_counts, s.max_counts, s.max_step_counts, s.max_age_ns, s.stuck_after_ns)
-            for s in envelope.sensors
-        ] + [
-            (a.min_counts, a.max_counts, a.max_counts - a.min_counts, a.feedback_max_age_ns, None)
-            for a in envelope.actuators
+        sensors, actuators = envelope.sensors, envelope.actuators
+        self._limits = [
+            *((s.min_counts, s.max_counts, s.max_step_counts) for s in sensors),
+            *((a.min_counts, a.max_counts, a.max_counts - a.min_counts) for a in actuators),
         ]
-        self._limits = limits
-        n = len(limits)
+        self._max_age_ns = [
+            *(s.max_age_ns for s in sensors),
+            *(a.feedback_max_age_ns for a in actuators),
+        ]
+        self._stuck_after_ns = [
+            (c, s.stuck_after_ns) for c, s in enumerate(sensors) if s.stuck_after_ns is not None
+        ]
+        n = len(self._limits)
         self._counts = [0] * n  # last good value
         self._received = [0] * n  # last value that was in range, spike or not
         self._stamp_ns = [_NEVER] * n
-        self._quality = [int(Quality.MISSING)] * n
+        self._quality = [_MISSING] * n
         self._changed_ns = [_NEVER] * n  # when the received value last changed
 
     def add(self, readings: Iterable[Reading], now_ns: int) -> None:
-        """Take in samples. One older than what is known is dropped; one from the future,
-        out of range or out of line is INVALID."""
+        """Take in samples. One older than what is known, or from before time began, is
+        dropped; one from the future, out of range or out of line is INVALID."""
+        channels = len(self._limits)
         for r in readings:
             c, stamp_ns = r.channel, r.stamp_ns
-            if not 0 <= c < len(self._limits) or stamp_ns < self._stamp_ns[c]:
+            if not 0 <= c < channels or stamp_ns < 0 or stamp_ns < self._stamp_ns[c]:
                 continue
             self._stamp_ns[c] = min(stamp_ns, now_ns)
             self._quality[c] = self._judge(r, now_ns)
 
     def _judge(self, r: Reading, now_ns: int) -> int:
-        low, high, max_step, _, _ = self._limits[r.channel]
         c, counts = r.channel, r.counts
-        if r.quality != Quality.GOOD or r.stamp_ns > now_ns or not low <= counts <= high:
-            return Quality.INVALID
+        low, high, max_step = self._limits[c]
+        if r.quality != _GOOD or r.stamp_ns > now_ns or not low <= counts <= high:
+            return _INVALID
         first = self._changed_ns[c] == _NEVER
         if first or counts != self._received[c]:
             self._changed_ns[c] = r.stamp_ns
@@ -57,19 +67,21 @@ class SnapshotBuilder:
         )
         self._received[c] = counts
         if not in_line:
-            return Quality.INVALID
+            return _INVALID
         self._counts[c] = counts
-        return Quality.GOOD
+        return _GOOD
 
     def at(self, now_ns: int) -> Snapshot:
         """All channels at `now_ns`; a channel never seen has age 0 and is MISSING."""
         ages_ns = [now_ns - s if s != _NEVER else 0 for s in self._stamp_ns]
-        qualities = self._quality.copy()
-        for c, (_, _, _, max_age_ns, stuck_after_ns) in enumerate(self._limits):
-            if qualities[c] == Quality.MISSING:
-                continue
-            if ages_ns[c] > max_age_ns:
-                qualities[c] = Quality.STALE
-            elif stuck_after_ns is not None and now_ns - self._changed_ns[c] > stuck_after_ns:
-                qualities[c] = Quality.INVALID
+        # An age below zero means that the clock went back: no sample can be called fresh.
+        qualities = [
+            quality if 0 <= age_ns <= max_age_ns else _STALE
+            for quality, age_ns, max_age_ns in zip(
+                self._quality, ages_ns, self._max_age_ns, strict=True
+            )
+        ]
+        for c, stuck_after_ns in self._stuck_after_ns:
+            if qualities[c] == _GOOD and now_ns - self._changed_ns[c] > stuck_after_ns:
+                qualities[c] = _INVALID
         return Snapshot(tuple(self._counts), tuple(ages_ns), tuple(qualities))
