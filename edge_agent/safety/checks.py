@@ -5,9 +5,18 @@ already make a missing field impossible; this makes a senseless one impossible.
 """
 
 from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
 
 from edge_agent.core.errors import ConfigError
-from edge_agent.safety.limits import ActuatorLimits, EffectCheck, Envelope, SensorLimits
+from edge_agent.safety.limits import (
+    ActuatorLimits,
+    EffectCheck,
+    Envelope,
+    Exclusive,
+    Interlock,
+    SensorLimits,
+)
 
 # The wire carries actuator counts as int16 (see firmware_bridge/PROTOCOL.md).
 INT16 = 32_767
@@ -25,6 +34,10 @@ def require_sound(envelope: Envelope) -> None:
 
 
 def _problems(envelope: Envelope) -> Iterator[str]:
+    fractions = list(_not_whole(envelope))
+    if fractions:  # NaN and None would slip through, or break, the comparisons below
+        yield from fractions
+        return
     names = envelope.channel_names
     if len(set(names)) != len(names):
         yield "two channels share a name"
@@ -40,6 +53,28 @@ def _problems(envelope: Envelope) -> Iterator[str]:
         yield "deadline budget must be k of n with 1 <= k <= n"
     if rules.hold_limit_ns < 0 or rules.return_dwell_ns <= 0:
         yield "hold_limit_ns must not be negative and return_dwell_ns must be positive"
+
+
+def _not_whole(envelope: Envelope) -> Iterator[str]:
+    parts: list[tuple[str, Any]] = [(s.name, s) for s in envelope.sensors]
+    parts += [(a.name, a) for a in envelope.actuators]
+    parts += [(f"{a.name}.safe", a.safe) for a in envelope.actuators]
+    parts += [
+        (f"{a.name}.effect", a.effect)
+        for a in envelope.actuators
+        if isinstance(a.effect, EffectCheck)
+    ]
+    parts += [(f"interlock {lock.name}", lock) for lock in envelope.interlocks]
+    parts.append(("supervision", envelope.supervision))
+    for owner, part in parts:
+        for field in fields(part):
+            value = getattr(part, field.name)
+            if field.type is int and type(value) is not int:
+                yield f"{owner}: {field.name} must be a whole number, not {value!r}"
+    for lock in envelope.interlocks:
+        for name, counts in lock.forces:
+            if type(counts) is not int:
+                yield f"interlock {lock.name}: {name} must be a whole number, not {counts!r}"
 
 
 def _sensor_problems(s: SensorLimits) -> Iterator[str]:
@@ -72,25 +107,55 @@ def _actuator_problems(a: ActuatorLimits, envelope: Envelope) -> Iterator[str]:
     if isinstance(a.effect, EffectCheck):
         if a.effect.sensor not in envelope.sensor_index:
             yield f"{a.name}: effect check names the unknown sensor {a.effect.sensor!r}"
+        if a.effect.within_ns <= 0 or a.effect.when_at_most >= a.effect.when_at_least:
+            yield f"{a.name}: effect check needs within_ns > 0 and when_at_most < when_at_least"
     elif not a.effect.reason.strip():
         yield f"{a.name}: no effect check and no reason given"
 
 
 def _relation_problems(envelope: Envelope) -> Iterator[str]:
     for lock in envelope.interlocks:
-        if lock.sensor not in envelope.sensor_index:
-            yield f"interlock {lock.name}: unknown sensor {lock.sensor!r}"
-        if not lock.ok_min <= lock.clear_min <= lock.clear_max <= lock.ok_max:
-            yield f"interlock {lock.name}: the clear band must lie inside the ok band"
+        yield from _interlock_problems(lock, envelope)
+    forced: dict[str, int] = {}
+    for lock in envelope.interlocks:
         for name, counts in lock.forces:
-            if name not in envelope.actuator_index:
-                yield f"interlock {lock.name}: unknown actuator {name!r}"
-                continue
-            limits = envelope.actuators[envelope.actuator_index[name]]
-            if not limits.min_counts <= counts <= limits.max_counts:
-                yield f"interlock {lock.name}: {counts} is out of range for {name}"
+            if forced.setdefault(name, counts) != counts:
+                yield f"interlocks force {name} to both {forced[name]} and {counts}"
     for pair in envelope.exclusives:
-        if pair.first == pair.second or not {pair.first, pair.second} <= set(
-            envelope.actuator_index
-        ):
-            yield f"exclusive {pair.first}/{pair.second}: need two known actuators"
+        yield from _exclusive_problems(pair, envelope)
+
+
+def _exclusive_problems(pair: Exclusive, envelope: Envelope) -> Iterator[str]:
+    label = f"exclusive {pair.first}/{pair.second}"
+    known = envelope.actuator_index
+    if pair.first == pair.second or not {pair.first, pair.second} <= set(known):
+        yield f"{label}: need two known actuators"
+        return
+    first, second = (envelope.actuators[known[name]] for name in (pair.first, pair.second))
+    if first.safe.counts > first.min_counts and second.safe.counts > second.min_counts:
+        yield f"{label}: the safe values open both"
+    # Interlocks act after the exclusion, so one that opens must itself close the other.
+    for lock in envelope.interlocks:
+        forces = dict(lock.forces)
+        for one, other in ((first, second), (second, first)):
+            opens = forces.get(one.name, one.min_counts) > one.min_counts
+            if opens and forces.get(other.name) != other.min_counts:
+                yield f"{label}: interlock {lock.name} opens {one.name}, not closing {other.name}"
+
+
+def _interlock_problems(lock: Interlock, envelope: Envelope) -> Iterator[str]:
+    if lock.sensor not in envelope.sensor_index:
+        yield f"interlock {lock.name}: unknown sensor {lock.sensor!r}"
+    else:
+        sensor = envelope.sensors[envelope.sensor_index[lock.sensor]]
+        if lock.ok_min <= sensor.min_counts and sensor.max_counts <= lock.ok_max:
+            yield f"interlock {lock.name}: no value of {lock.sensor} can engage it"
+    if not lock.ok_min <= lock.clear_min <= lock.clear_max <= lock.ok_max:
+        yield f"interlock {lock.name}: the clear band must lie inside the ok band"
+    for name, counts in lock.forces:
+        if name not in envelope.actuator_index:
+            yield f"interlock {lock.name}: unknown actuator {name!r}"
+            continue
+        limits = envelope.actuators[envelope.actuator_index[name]]
+        if not limits.min_counts <= counts <= limits.max_counts:
+            yield f"interlock {lock.name}: {counts} is out of range for {name}"
