@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from edge_agent.core.errors import ConfigError
+from edge_agent.safety.checks import require_sound
 from edge_agent.safety.limits import ActuatorLimits, Envelope, SensorLimits
 
 # +1: only a larger value is tighter; -1: only a smaller one is.
-_SENSOR_LIMITS = {"min_counts": 1, "max_counts": -1, "max_step_counts": -1, "max_age_ns": -1}
-_ACTUATOR_LIMITS = {
+_SENSOR_LIMITS: Mapping[str, int] = {"min_counts": 1, "max_counts": -1, "max_step_counts": -1, "max_age_ns": -1}
+_ACTUATOR_LIMITS: Mapping[str, int] = {
     "min_counts": 1,
     "max_counts": -1,
     "rate_up_counts_per_s": -1,
@@ -32,8 +33,8 @@ _Limits = TypeVar("_Limits", SensorLimits, ActuatorLimits)
 def tighten(envelope: Envelope, changes: Changes) -> Envelope:
     """`envelope` with the limits in `changes` (channel -> limit -> counts or ns) made stricter.
 
-    Raises ConfigError naming channel, limit and both values when a change would widen, or
-    when channel or limit is unknown.
+    Raises ConfigError naming channel, limit and both values when a change would widen, when
+    channel or limit is unknown, or when the stricter limits no longer fit together.
     """
     for channel in changes:
         if channel not in envelope.channel_names:
@@ -42,7 +43,7 @@ def tighten(envelope: Envelope, changes: Changes) -> Envelope:
                 where=f"limits.{channel}",
                 fix=_nearest(channel, envelope.channel_names),
             )
-    return dataclasses.replace(
+    stricter = dataclasses.replace(
         envelope,
         sensors=tuple(
             _stricter(s, changes.get(s.name, {}), _SENSOR_LIMITS) for s in envelope.sensors
@@ -51,6 +52,13 @@ def tighten(envelope: Envelope, changes: Changes) -> Envelope:
             _stricter(a, changes.get(a.name, {}), _ACTUATOR_LIMITS) for a in envelope.actuators
         ),
     )
+    try:
+        require_sound(stricter)
+    except ConfigError as error:
+        raise ConfigError(
+            error.what, where="limits", fix="choose limits that leave the device a safe value"
+        ) from error
+    return stricter
 
 
 def _stricter(
@@ -62,6 +70,8 @@ def _stricter(
             raise ConfigError(
                 "this limit cannot be configured", where=where, fix=_nearest(name, directions)
             )
+        if type(value) is not int:  # NaN would pass the comparison below
+            raise ConfigError(f"{value!r} is not a whole number", where=where, fix="give a number")
         compiled: int = getattr(limits, name)
         if (value - compiled) * directions[name] < 0:
             raise ConfigError(
