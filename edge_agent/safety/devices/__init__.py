@@ -32,12 +32,25 @@ def find(device: str) -> Envelope:
                 where="device",
                 fix=f"use one of: {', '.join(names())}",
             )
-        envelope = matches[0].load()
+        try:
+            envelope = matches[0].load()
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(
+                f"the package that provides {device!r} cannot be loaded: {error}",
+                where="device",
+                fix="repair or reinstall that package",
+            ) from error
     if not isinstance(envelope, Envelope):
         raise ConfigError(
             f"device {device!r} is not an Envelope but {type(envelope).__name__}",
             where="device",
             fix="its entry point must name an edge_agent.safety.limits.Envelope",
+        )
+    if envelope.device != device:
+        raise ConfigError(
+            f"the entry point {device!r} gives the envelope of {envelope.device!r}",
+            where="device",
+            fix="its name must be the name of the device",
         )
     require_sound(envelope)
     return envelope
