@@ -47,8 +47,10 @@ def step(
                 high = _since(state.high_since_ns[i], now_ns)
             if command[i] <= check.when_at_most and not (seen and value <= check.expect_at_most):
                 low = _since(state.low_since_ns[i], now_ns)
-            waited_ns = max(now_ns - s for s in (high, low, now_ns) if s != _NOT_WAITING)
-            if overdue is None and waited_ns > check.within_ns:
+            late = (high != _NOT_WAITING and now_ns - high > check.within_ns) or (
+                low != _NOT_WAITING and now_ns - low > check.within_ns
+            )
+            if late and overdue is None:
                 overdue = Reason(Rule.EFFECT_MISSING, len(envelope.sensors) + i, value)
         highs.append(high)
         lows.append(low)
