@@ -11,6 +11,7 @@ broker both still work; paho alone notices neither a dead thread nor a stuck one
 """
 
 import random
+import select
 import socket
 from collections import deque
 
@@ -21,7 +22,8 @@ from edge_agent.gateway.session import LinkOptions, Received, Session, Signal, S
 CONNECT_DEADLINE_NS = 15 * NS_PER_S
 STABLE_AFTER_NS = 10 * NS_PER_S
 SILENT_KEEPALIVES = 3
-CLOSE_WAIT_S = 2.0
+CLOSE_WAIT_NS = 2 * NS_PER_S
+CLOSE_STEP_S = 0.5
 _SESSION_TAKEN_OVER = 0x8E
 _COUNTERS = (
     "connects",
@@ -122,14 +124,25 @@ class MqttLink:
         }
 
     def close(self, last_status: bytes) -> None:
-        """Publish the last status, disconnect, and wait briefly for both to be sent."""
-        session, self._session = self._session, None
-        if session is not None:
-            if self.connected and self._options.status_topic:
-                # QoS 0: `end` drops what waits for an acknowledgement.
-                session.publish(self._options.status_topic, last_status, 0, retain=True)
-            session.end()
-            session.finished(CLOSE_WAIT_S)
+        """Publish the last status, wait briefly until the broker has it, and disconnect.
+
+        The wait matters: a socket closed with answers still unread is reset, and the broker
+        may then throw away what it had not yet read, this last word included.
+        """
+        if self.connected and self._options.status_topic:
+            self._acks = []
+            mid = self.publish(self._options.status_topic, last_status, qos=1, retain=True)
+            deadline_ns = self._clock.now_ns() + CLOSE_WAIT_NS
+            while self._session is not None and mid is not None and mid not in self._acks:
+                if self._clock.now_ns() > deadline_ns:
+                    break
+                select.select([self.fileno()], [], [], CLOSE_STEP_S)
+                self._drain_wake()
+                self._take(self._session, self._clock.now_ns())
+        if self._session is not None:
+            self._session.end()
+            self._session.finished(CLOSE_STEP_S)
+            self._session = None
         self.state = "closed"
         self._wake_read.close()
         self._wake_write.close()

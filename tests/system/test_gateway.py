@@ -1,6 +1,7 @@
 """The gateway against a real Mosquitto and a real relay socket."""
 
 import json
+import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,10 +9,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from edge_agent.core.clock import SystemClock
+from edge_agent.core.ipc import Tick
 from edge_agent.core.records import Quality, TickRecord
+from edge_agent.gateway.process import Gateway
 from edge_agent.gateway.session import MAX_MESSAGES
 from edge_agent.ports.gateway_relay import GatewayRelay
-from tests.system.gateway_bench import CHANNELS, WELCOME, Bench, tick_record
+from tests.system.gateway_bench import CHANNELS, WELCOME, Bench, ListRecorder, job, tick_record
 from tests.system.mosquitto import Mosquitto
 from tests.system.mqtt_peer import MqttPeer, wait_until
 
@@ -183,3 +187,52 @@ def test_a_burst_beyond_the_queue_drops_the_oldest_and_counts(
 def _queue_is_quiet(bench: Bench) -> bool:
     session = bench.gateway._link._session
     return session is not None and b"212" in {m.payload for m in list(session.messages)}
+
+
+def test_a_disk_that_fails_ends_neither_the_gateway_nor_the_telemetry(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    def full(_record: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    with (
+        MqttPeer(broker.port, TELEMETRY) as operator,
+        Bench(broker.port, tmp_path, telemetry_rate_hz=20.0) as bench,
+    ):
+        bench.recorder.append = full  # type: ignore[assignment, method-assign]
+        bench.until_connected()
+        assert bench.relay is not None
+        bench.relay.publish(tick_record(1, time.monotonic_ns()))
+        bench.until(lambda: bench.count("records_lost") == 1, "counted")
+        bench.until(lambda: operator.payloads(TELEMETRY), "telemetry goes on")
+
+
+def test_records_of_another_version_are_kept_and_counted_but_not_published(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    with Bench(broker.port, tmp_path, telemetry_rate_hz=20.0) as bench:
+        bench.until_connected()
+        bench.gateway._hear(Tick(b"\x93\x01\x02\x03"))
+        bench.until(lambda: bench.count("records_malformed") == 1, "counted")
+        assert bench.recorder.records == [b"\x93\x01\x02\x03"]
+
+
+def test_a_second_gateway_is_sent_away_and_keeps_asking(broker: Mosquitto, tmp_path: Path) -> None:
+    with Bench(broker.port, tmp_path) as bench:
+        bench.until_connected()
+        assert bench.relay is not None
+        second = Gateway(
+            job(broker.port, bench.path, client_id="second"),
+            ListRecorder(),
+            SystemClock(),
+            random.Random(2),
+        )
+
+        def step_both() -> bool:
+            second.step(0.01)
+            assert bench.relay is not None
+            return bench.relay.status()["peers_refused"] == 2
+
+        bench.until(step_both, "asked twice")
+        assert bench.relay.gateway_connected
+        second.close()

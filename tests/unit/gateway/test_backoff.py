@@ -9,7 +9,7 @@ from edge_agent.gateway.backoff import Backoff
 class _Highest(random.Random):
     """Always draws the upper bound."""
 
-    def uniform(self, a: float, b: float) -> float:  # noqa: ARG002  the signature is Python's
+    def uniform(self, a: float, b: float) -> float:
         return b
 
 

@@ -87,7 +87,7 @@ def test_two_sources_for_one_channel_are_refused() -> None:
         (MqttSettings(telemetry_rate_hz=float("nan")), "mqtt.telemetry_rate_hz"),
         (MqttSettings(base_topic="edge/#"), "mqtt.base_topic"),
         (MqttSettings(base_topic="/edge"), "mqtt.base_topic"),
-        (MqttSettings(password_file="/etc/pw"), "mqtt.username"),  # noqa: S106  a path
+        (MqttSettings(password_file="/etc/pw"), "mqtt.username"),
     ],
 )
 def test_a_broker_that_cannot_work_names_the_key(settings: MqttSettings, where: str) -> None:
