@@ -23,6 +23,7 @@ from edge_agent.gateway.client import MqttLink
 from edge_agent.gateway.control_socket import ControlSocket
 from edge_agent.gateway.documents import Documents
 from edge_agent.gateway.intake import Intake
+from edge_agent.gateway.offline import OfflineLink
 from edge_agent.gateway.session import LinkOptions
 from edge_agent.gateway.settings import MqttSettings, sensor_decoders
 from edge_agent.safety.limits import Envelope
@@ -34,6 +35,9 @@ REPORT_EVERY_NS = NS_PER_S
 class Recorder(Protocol):
     """Keeps what happened, in the order in which it is handed over."""
 
+    def begin(self, welcome: Welcome) -> None:
+        """What follows comes from this run of the control process."""
+
     def append(self, record: bytes) -> None:
         """One encoded TickRecord; OSError when it cannot be kept."""
 
@@ -42,11 +46,13 @@ class Recorder(Protocol):
 class GatewayJob:
     """What one gateway process is for. `password` is the broker's, already read.
 
+    `settings` None: there is no broker; the gateway records and reports, nothing else.
+    `settings` None: no broker is configured, so there is only the recording to see to.
     `parent_pid`: stop when this process is no longer our parent; None: stop only when told.
     """
 
     envelope: Envelope
-    settings: MqttSettings
+    settings: MqttSettings | None
     socket_path: Path
     password: str = ""
     parent_pid: int | None = None
@@ -61,13 +67,16 @@ class Gateway:
         self._job = job
         self._recorder = recorder
         self._clock = clock
-        self._intake = Intake(sensor_decoders(job.settings, job.envelope.sensors))
-        self._base = f"{job.settings.base_topic}/{job.envelope.device}"
+        settings = job.settings or MqttSettings()
+        self._intake = Intake(sensor_decoders(settings, job.envelope.sensors))
+        self._base = f"{settings.base_topic}/{job.envelope.device}"
         self._documents = Documents(job.envelope)
-        self._link = MqttLink(self._link_options(), clock, rng)
+        self._link: MqttLink | OfflineLink = OfflineLink()
+        if job.settings is not None:
+            self._link = MqttLink(self._link_options(job.settings), clock, rng)
         self._control = ControlSocket(job.socket_path)
         self._decode_record = msgspec.msgpack.Decoder(TickRecord).decode
-        self._telemetry_every_ns = round(NS_PER_S / job.settings.telemetry_rate_hz)
+        self._telemetry_every_ns = round(NS_PER_S / settings.telemetry_rate_hz)
         self._telemetry_sent_ns = 0
         self._report_sent_ns = 0
         self._reported_states: tuple[str, bool] = ("", False)
@@ -78,9 +87,8 @@ class Gateway:
 
     def step(self, wait_s: float = WAIT_S) -> None:
         """Wait up to `wait_s` for something to happen, then see to all of it."""
-        waiting_on = [self._link.fileno()]
-        if (control := self._control.fileno()) is not None:
-            waiting_on.append(control)
+        descriptors = (self._link.fileno(), self._control.fileno())
+        waiting_on = [d for d in descriptors if d is not None]
         select.select(waiting_on, [], [], wait_s)
         now_ns = self._clock.now_ns()
         self._control.connect(now_ns)
@@ -118,6 +126,7 @@ class Gateway:
                 self._keep(record)
             case Welcome():
                 self._welcome = message
+                self._recorder.begin(message)
             case StatusReport(items=items):
                 self._control_status = items
             case Bye():
@@ -167,8 +176,7 @@ class Gateway:
         self._report_sent_ns = now_ns
         self._control.send_report(self.counters())
 
-    def _link_options(self) -> LinkOptions:
-        settings = self._job.settings
+    def _link_options(self, settings: MqttSettings) -> LinkOptions:
         return LinkOptions(
             host=settings.host,
             port=settings.port,
@@ -180,6 +188,7 @@ class Gateway:
             topics=self._intake.topics,
             status_topic=f"{self._base}/status",
             will=self._documents.will(),
+            enabled=self._job.settings is not None,
         )
 
 

@@ -12,9 +12,10 @@ import pytest
 from edge_agent.core.clock import SystemClock
 from edge_agent.core.ipc import Tick
 from edge_agent.core.records import Quality, TickRecord
-from edge_agent.gateway.process import Gateway
+from edge_agent.gateway.process import Gateway, GatewayJob
 from edge_agent.gateway.session import MAX_MESSAGES
 from edge_agent.ports.gateway_relay import GatewayRelay
+from edge_agent.safety.devices.air_handler import ENVELOPE
 from tests.system.gateway_bench import CHANNELS, WELCOME, Bench, ListRecorder, job, tick_record
 from tests.system.mosquitto import Mosquitto
 from tests.system.mqtt_peer import MqttPeer, wait_until
@@ -236,3 +237,27 @@ def test_a_second_gateway_is_sent_away_and_keeps_asking(broker: Mosquitto, tmp_p
         bench.until(step_both, "asked twice")
         assert bench.relay.gateway_connected
         second.close()
+
+
+def test_without_a_broker_in_the_configuration_the_gateway_records(tmp_path: Path) -> None:
+    recorder = ListRecorder()
+    path = tmp_path / "control.sock"
+    gateway = Gateway(
+        GatewayJob(envelope=ENVELOPE, settings=None, socket_path=path),
+        recorder,
+        SystemClock(),
+        random.Random(1),
+    )
+    relay = GatewayRelay(path, WELCOME, CHANNELS)
+
+    def stepped() -> bool:
+        gateway.step(0.01)
+        relay.poll(time.monotonic_ns())
+        return relay.gateway_connected
+
+    wait_until(stepped, "connected to control")
+    relay.publish(tick_record(1, time.monotonic_ns()))
+    wait_until(lambda: (stepped(), recorder.records)[1], "recorded")
+    assert gateway.counters()["mqtt.state"] == "off"
+    gateway.close()
+    relay.close()
