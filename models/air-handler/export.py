@@ -1,0 +1,173 @@
+"""From weights to files: float32 and int8 ONNX, golden vectors, manifest.
+
+Owns: the graph, the two ways of quantizing it and the files' text. Must not: train or score.
+"""
+
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from observation import ACTUATORS, ROWS
+from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    QuantFormat,
+    QuantType,
+    quantize_dynamic,
+    quantize_static,
+)
+
+from edge_agent.safety.devices.air_handler import ENVELOPE
+from edge_agent.sim.episodes import FloatArray
+
+OPSET = 17
+NAME, VERSION = "air-handler-policy", "1.0.0"
+FLOAT_FILE, INT8_FILE, GOLDEN_FILE = "policy.fp32.onnx", "policy.int8.onnx", "golden.json"
+GOLDEN_TOLERANCE_PERCENT = 2.0  # int8 kernels of different CPUs round differently
+
+
+def build(weights: dict[str, Any]) -> onnx.ModelProto:
+    """observation [batch, n] -> standardise, MatMul, Add, Relu (twice), MatMul, Add, Clip."""
+    constants, nodes = [], []
+
+    def constant(name: str, value: Any) -> str:
+        constants.append(numpy_helper.from_array(np.asarray(value, np.float32), name))
+        return name
+
+    def node(kind: str, inputs: list[str], output: str) -> str:
+        nodes.append(helper.make_node(kind, inputs, [output], name=output))
+        return output
+
+    x = node("Sub", ["observation", constant("mean", weights["mean"])], "centred")
+    x = node("Mul", [x, constant("scale", weights["scale"])], "standardised")
+    for i, (weight, bias) in enumerate(weights["layers"]):
+        x = node("MatMul", [x, constant(f"weight{i}", weight.T)], f"product{i}")
+        x = node("Add", [x, constant(f"bias{i}", bias)], f"sum{i}")
+        if i < len(weights["layers"]) - 1:
+            x = node("Relu", [x], f"hidden{i}")
+    node("Clip", [x, constant("low", 0.0), constant("high", 100.0)], "action")
+    ports = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", width])
+        for name, width in (("observation", len(ROWS)), ("action", len(ACTUATORS)))
+    ]
+    graph = helper.make_graph(nodes, NAME, ports[:1], ports[1:], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
+    model.ir_version = 8
+    onnx.checker.check_model(model)
+    return model
+
+
+class _Calibration(CalibrationDataReader):  # type: ignore[misc]
+    def __init__(self, observations: FloatArray) -> None:
+        self._batches = iter(np.array_split(observations.astype(np.float32), 16))
+
+    def get_next(self) -> dict[str, Any] | None:
+        batch = next(self._batches, None)
+        return None if batch is None else {"observation": batch}
+
+
+def quantize(model: onnx.ModelProto, method: str, observations: FloatArray) -> bytes:
+    """An int8 copy of the float model by `method`: "dynamic", "static-qdq" (every layer), or
+    "static-qdq-hidden" (the first and the last layer stay float)."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
+        onnx.save(model, source)
+        if method == "dynamic":
+            quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8)
+        else:
+            edges = [n.name for n in model.graph.node if n.name not in {"product1", "sum1", "hidden1"}]
+            quantize_static(
+                source,
+                target,
+                _Calibration(observations),
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                nodes_to_exclude=edges if method == "static-qdq-hidden" else [],
+            )
+        return target.read_bytes()
+
+
+def session(model: bytes) -> ort.InferenceSession:
+    """As the runtime opens it: one thread, every optimisation."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def act(opened: ort.InferenceSession, observations: FloatArray) -> FloatArray:
+    """Actions (N, 4) of a session for observations (N, n)."""
+    actions: FloatArray = opened.run(["action"], {"observation": observations.astype(np.float32)})[0]
+    return actions
+
+
+def write(folder: Path, model: onnx.ModelProto, int8: bytes, method: str, observations: FloatArray) -> None:
+    """All files the runtime reads. `observations`: calibration set, golden ones picked from it."""
+    float32 = model.SerializeToString()
+    (folder / FLOAT_FILE).write_bytes(float32)
+    (folder / INT8_FILE).write_bytes(int8)
+    pick = observations[np.linspace(0, len(observations) - 1, 40).astype(int)].astype(np.float32)
+    # One at a time, as the device asks: dynamic quantization scales over the whole batch.
+    answers = {
+        name: [act(opened, row[None])[0] for row in pick]
+        for name, opened in (("int8", session(int8)), ("float32", session(float32)))
+    }
+    vectors = [
+        {
+            "observation": [float(v) for v in row],
+            "int8": [round(float(v), 4) for v in answers["int8"][i]],
+            "float32": [round(float(v), 4) for v in answers["float32"][i]],
+        }
+        for i, row in enumerate(pick)
+    ]
+    lines = ",\n".join(json.dumps(vector) for vector in vectors)
+    (folder / GOLDEN_FILE).write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    (folder / "manifest.toml").write_text(
+        _manifest(float32, int8, method, len(observations)), encoding="utf-8"
+    )
+
+
+def _manifest(float32: bytes, int8: bytes, method: str, samples: int) -> str:
+    outputs = ", ".join(f'"{name}"' for name in ACTUATORS)
+    lines = [
+        "# Written by train.py. Rule of the ranges: a policy is asked only inside them.",
+        "schema = 1",
+        'device = "air-handler"',
+        f"envelope_version = {ENVELOPE.version}",
+        f'name = "{NAME}"',
+        f'version = "{VERSION}"',
+        f'file = "{INT8_FILE}"',
+        f'sha256 = "{hashlib.sha256(int8).hexdigest()}"',
+        f'float_file = "{FLOAT_FILE}"',
+        f'float_sha256 = "{hashlib.sha256(float32).hexdigest()}"',
+        'input = "observation"',
+        'output = "action"',
+        f"outputs = [{outputs}]",
+        "",
+    ]
+    for row in ROWS:
+        lines += ["[[feature]]", f'kind = "{row.spec.kind}"', f'channel = "{row.spec.channel}"']
+        if row.spec.minus:
+            lines.append(f'minus = "{row.spec.minus}"')
+        if row.spec.time_constant_s > 0.0:
+            lines.append(f"time_constant_s = {row.spec.time_constant_s}")
+        lines += [f"minimum = {row.minimum}", f"maximum = {row.maximum}", ""]
+    lines += [
+        "[quantization]",
+        f'method = "{method}"',
+        "per_channel = true",
+        f"calibration_samples = {samples}",
+        "",
+        "[golden]",
+        f'file = "{GOLDEN_FILE}"',
+        f"tolerance = {GOLDEN_TOLERANCE_PERCENT}",
+        "",
+    ]
+    return "\n".join(lines)
