@@ -19,6 +19,10 @@ from edge_agent.safety.limits import ActuatorLimits, Envelope, Interlock
 
 NS_PER_S = 1_000_000_000
 DT_MAX_NS = NS_PER_S  # a longer gap earns no more movement than this
+# Plain integers: an enumeration's member costs a lookup each time it is named.
+_ACTIVE = int(Mode.ACTIVE)
+_HOLDING = int(Mode.HOLDING)
+_RAMPING = int(Mode.RAMPING)
 
 
 class ActuatorState(NamedTuple):
@@ -78,7 +82,8 @@ def step(
     elif dt_ns > DT_MAX_NS:
         dt_ns = DT_MAX_NS
     ramp_since_ns = -1
-    if order.mode == Mode.RAMPING:
+    mode, wanted = order
+    if mode == _RAMPING:
         ramp_since_ns = state.ramp_since_ns if state.ramp_since_ns >= 0 else now_ns
 
     command = []
@@ -87,11 +92,11 @@ def step(
     for i, limits in enumerate(envelope.actuators):
         memory = state.actuators[i]
         speed = limits.rate_up_counts_per_s, limits.rate_down_counts_per_s
-        if order.mode == Mode.ACTIVE and order.wanted is not None:
-            target = _limited(limits, memory, (order.wanted[i], channel + i, dt_ns), reasons)
-        elif order.mode in (Mode.ACTIVE, Mode.HOLDING):
+        if mode == _ACTIVE and wanted is not None:
+            target = _limited(limits, memory, (wanted[i], channel + i, dt_ns), reasons)
+        elif mode in (_ACTIVE, _HOLDING):
             target = memory.last
-        elif order.mode == Mode.RAMPING:
+        elif mode == _RAMPING:
             moving = now_ns - ramp_since_ns >= limits.safe.hold_ns
             ramp = limits.safe.ramp_counts_per_s if moving else 0
             speed = ramp, ramp
@@ -122,6 +127,7 @@ def _limited(
 ) -> int:
     """A wanted value through range, travel and speed; `wish` is (wanted, channel, dt_ns)."""
     wanted, channel, dt_ns = wish
+    last = memory.last
     target = wanted
     if wanted > limits.max_counts:
         target = limits.max_counts
@@ -129,12 +135,9 @@ def _limited(
     elif wanted < limits.min_counts:
         target = limits.min_counts
         reasons.append(Reason(Rule.BELOW_MIN, channel, wanted))
-    window_ns = limits.travel_window_ns
-    budget = min(
-        memory.travel + dt_ns * limits.travel_max_counts, limits.travel_max_counts * window_ns
-    )
-    travel = budget // (2 * window_ns)
-    last = memory.last
+    if target == last:
+        return target
+    travel = _travel_after(limits, memory, dt_ns) // (2 * limits.travel_window_ns)
     if not last - travel <= target <= last + travel:
         reasons.append(Reason(Rule.TRAVEL, channel, target))
         target = last + travel if target > last else last - travel
@@ -149,8 +152,17 @@ def _approach(memory: ActuatorState, target: int, speed: tuple[int, int], dt_ns:
     """As far from the last command towards `target` as the speeds (up, down) allow."""
     last = memory.last
     if target > last:
-        return min(target, last + (memory.carry_up + speed[0] * dt_ns) // NS_PER_S)
-    return max(target, last - (memory.carry_down + speed[1] * dt_ns) // NS_PER_S)
+        reach = last + (memory.carry_up + speed[0] * dt_ns) // NS_PER_S
+        return min(target, reach)
+    reach = last - (memory.carry_down + speed[1] * dt_ns) // NS_PER_S
+    return max(target, reach)
+
+
+def _travel_after(limits: ActuatorLimits, memory: ActuatorState, dt_ns: int) -> int:
+    """The travel budget with what `dt_ns` earned, counts * 2 * window."""
+    full = limits.travel_max_counts * limits.travel_window_ns
+    earned = memory.travel + dt_ns * limits.travel_max_counts
+    return min(earned, full)
 
 
 def _exclude(
@@ -214,17 +226,33 @@ def _check_range(envelope: Envelope, command: list[int], reasons: list[Reason]) 
 def _remember(
     limits: ActuatorLimits, memory: ActuatorState, move: tuple[int, tuple[int, int], int]
 ) -> ActuatorState:
-    """Book what was spent; `move` is (command, (speed up, speed down), dt_ns)."""
+    """Book what was earned and spent; `move` is (command, (speed up, speed down), dt_ns)."""
     command, (up, down), dt_ns = move
+    carry_up = memory.carry_up + up * dt_ns
+    carry_down = memory.carry_down + down * dt_ns
+    travel = _travel_after(limits, memory, dt_ns)
     moved = command - memory.last
-    carry_up = memory.carry_up + up * dt_ns - max(moved, 0) * NS_PER_S
-    carry_down = memory.carry_down + down * dt_ns - max(-moved, 0) * NS_PER_S
-    window_ns = limits.travel_window_ns
-    capacity = limits.travel_max_counts * window_ns
-    travel = min(memory.travel + dt_ns * limits.travel_max_counts, capacity)
+    if moved > 0:
+        carry_up -= moved * NS_PER_S
+        travel -= moved * 2 * limits.travel_window_ns
+    elif moved < 0:
+        carry_down += moved * NS_PER_S
+        travel += moved * 2 * limits.travel_window_ns
+    elif travel == memory.travel and memory.carry_up == memory.carry_down == NS_PER_S:
+        return memory  # standing still with nothing left to earn
+    # A forced move may cost more than there was; a debt would only delay the next safe one.
     return ActuatorState(
         command,
-        min(max(carry_up, 0), NS_PER_S),
-        min(max(carry_down, 0), NS_PER_S),
-        max(travel - abs(moved) * 2 * window_ns, 0),
+        _at_most_one_count(carry_up),
+        _at_most_one_count(carry_down),
+        max(travel, 0),
     )
+
+
+def _at_most_one_count(carry: int) -> int:
+    """What may be kept of unused speed; written out, since this runs twice per actuator."""
+    if carry <= 0:
+        return 0
+    if carry >= NS_PER_S:
+        return NS_PER_S
+    return carry
