@@ -14,7 +14,12 @@ from edge_agent.safety.checks import require_sound
 from edge_agent.safety.limits import ActuatorLimits, Envelope, SensorLimits
 
 # +1: only a larger value is tighter; -1: only a smaller one is.
-_SENSOR_LIMITS: Mapping[str, int] = {"min_counts": 1, "max_counts": -1, "max_step_counts": -1, "max_age_ns": -1}
+_SENSOR_LIMITS: Mapping[str, int] = {
+    "min_counts": 1,
+    "max_counts": -1,
+    "max_step_counts": -1,
+    "max_age_ns": -1,
+}
 _ACTUATOR_LIMITS: Mapping[str, int] = {
     "min_counts": 1,
     "max_counts": -1,
