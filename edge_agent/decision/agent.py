@@ -5,7 +5,7 @@ Must not: read a clock, do I/O, or know which ports exist. `step` is the whole d
 live, simulated and replayed runs are this code with other ports and another clock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from edge_agent.core.records import (
     Command,
@@ -27,11 +27,13 @@ from edge_agent.safety import envelope as envelope_step
 from edge_agent.safety.limits import Envelope
 
 NS_PER_S = 1_000_000_000
-_BAD_INPUT = {
+_BAD_INPUT: Mapping[Quality, Rule] = {
     Quality.STALE: Rule.STALE_INPUT,
     Quality.MISSING: Rule.MISSING_INPUT,
     Quality.INVALID: Rule.INVALID_INPUT,
 }
+# Plain integers: an enumeration's member costs a lookup each time it is named.
+_GOOD = int(Quality.GOOD)
 # A gap of more than two periods is a deadline that was missed, whatever the cause.
 _PERIODS_TO_MISS = 2
 
@@ -50,10 +52,14 @@ class Agent:
         self._snapshot = SnapshotBuilder(envelope)
         self._needed = [i for i, s in enumerate(envelope.sensors) if s.needed]
         self._units = [s.counts_per_unit for s in envelope.sensors]
+        self._trips = [
+            (envelope.sensor_index[lock.sensor], lock) for lock in envelope.interlocks if lock.trips
+        ]
         self._actuator_units = [a.counts_per_unit for a in envelope.actuators]
         self._safe = tuple(a.safe.counts for a in envelope.actuators)
         self._tick = -1
         self._last_ns = -1
+        self._features_ns = -1
         self._supervisor = supervisor.initial(0)
         self._envelope_state = envelope_step.initial(envelope, 0)
         self._effects = effects.initial(envelope)
@@ -78,7 +84,7 @@ class Agent:
         self._last_ns = max(now_ns, self._last_ns)
         self._snapshot.add(readings, now_ns)
         snapshot = self._snapshot.at(now_ns)
-        features, proposal = self._propose(snapshot, dt_ns)
+        features, proposal = self._propose(snapshot, now_ns, dt_ns)
         wanted, refusals = gate.admit(proposal, self.envelope)
         mode_before = self._supervisor.mode
         self._supervise(now_ns, dt_ns, snapshot, intents, refusals)
@@ -107,22 +113,27 @@ class Agent:
             self._supervisor.cause,
         )
 
-    def _propose(self, snapshot: Snapshot, dt_ns: int) -> tuple[tuple[float, ...], Proposal]:
+    def _propose(
+        self, snapshot: Snapshot, now_ns: int, dt_ns: int
+    ) -> tuple[tuple[float, ...], Proposal]:
         """Ask the policy, unless a needed input is not GOOD: then say which."""
         qualities = snapshot.qualities
         for c in self._needed:
-            if qualities[c] != Quality.GOOD:
+            if qualities[c] != _GOOD:
                 rule = _BAD_INPUT[Quality(qualities[c])]
                 number = snapshot.ages_ns[c] if rule == Rule.STALE_INPUT else snapshot.counts[c]
                 return (), Proposal(None, 0, (Reason(rule, c, number),))
         if dt_ns <= 0:
             return (), Proposal(None, 0, (Reason(Rule.CLOCK_FAULT, -1, dt_ns),))
+        # Means age by the time since they were last fed, however many ticks had bad inputs.
+        since_ns = now_ns - self._features_ns if self._features_ns >= 0 else dt_ns
+        self._features_ns = now_ns
         values = [n / u for n, u in zip(snapshot.counts, self._units, strict=False)]
         commands = [
             s.last / u
             for s, u in zip(self._envelope_state.actuators, self._actuator_units, strict=True)
         ]
-        features = self._features.compute(values, commands, dt_ns / NS_PER_S)
+        features = self._features.compute(values, commands, since_ns / NS_PER_S)
         return tuple(features), self.policy.propose(features)
 
     def _supervise(
@@ -134,40 +145,38 @@ class Agent:
         refusals: Sequence[Reason],
     ) -> None:
         """Gather the tick's facts and move the supervisor."""
-        command = tuple(s.last for s in self._envelope_state.actuators)
+        command = tuple([s.last for s in self._envelope_state.actuators])
         self._effects, overdue = effects.step(
             self.envelope, self._effects, command, snapshot, now_ns
         )
         late = dt_ns > _PERIODS_TO_MISS * self._period_ns or dt_ns <= 0
         facts = supervisor.Facts(
             now_ns=now_ns,
-            ops=frozenset(i.op for i in intents),
+            ops=frozenset([i.op for i in intents]),
             no_proposal=refusals[0] if refusals else None,
             link_lost=self._link_lost(snapshot),
             missed=Reason(Rule.DEADLINE_MISSED, -1, dt_ns) if late else None,
-            trip=self._trip(snapshot) or overdue,
+            trip=self._trip(snapshot, dt_ns) or overdue,
             at_safe=command == self._safe,
         )
         self._supervisor = supervisor.step(self.envelope.supervision, self._supervisor, facts)
 
     def _link_lost(self, snapshot: Snapshot) -> Reason | None:
         """The first actuator whose hardware does not say that it obeys."""
-        first = len(self.envelope.sensors)
-        for c in range(first, len(snapshot.qualities)):
-            if snapshot.qualities[c] != Quality.GOOD:
+        qualities = snapshot.qualities
+        for c in range(len(self._units), len(qualities)):
+            if qualities[c] != _GOOD:
                 return Reason(Rule.LINK_LOST, c, snapshot.ages_ns[c])
         return None
 
-    def _trip(self, snapshot: Snapshot) -> Reason | None:
-        """An interlock that latches, engaged by a value that was really seen."""
-        for lock in self.envelope.interlocks:
-            if lock.trips:
-                c = self.envelope.sensor_index[lock.sensor]
-                value = snapshot.counts[c]
-                if snapshot.qualities[c] == Quality.GOOD and not (
-                    lock.ok_min <= value <= lock.ok_max
-                ):
-                    return Reason(Rule.INTERLOCK, c, value)
+    def _trip(self, snapshot: Snapshot, dt_ns: int) -> Reason | None:
+        """A ramp that no clock drives, or an interlock that latches, engaged by a seen value."""
+        if dt_ns <= 0 and self._supervisor.mode == Mode.RAMPING:
+            return Reason(Rule.CLOCK_FAULT, -1, dt_ns)  # it would never arrive
+        for c, lock in self._trips:
+            value = snapshot.counts[c]
+            if snapshot.qualities[c] == _GOOD and not lock.ok_min <= value <= lock.ok_max:
+                return Reason(Rule.INTERLOCK, c, value)
         return None
 
     def _restart_from_measured(self, snapshot: Snapshot) -> None:

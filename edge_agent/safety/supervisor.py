@@ -14,6 +14,7 @@ The rows of each mode are tried in order and the first that holds is taken, wors
 the worst fact wins; the reason of the row that left ACTIVE is kept as the root cause.
 """
 
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from edge_agent.core.records import Mode, Op, Reason, Rule
@@ -43,6 +44,9 @@ class Facts(NamedTuple):
     at_safe: bool  # every output stands at its safe value
 
 
+_Row = Callable[[Supervision, SupervisorState, Facts], SupervisorState]
+
+
 def initial(now_ns: int) -> SupervisorState:
     """Boot: SAFE, not armed."""
     return SupervisorState(Mode.SAFE, now_ns, None, -1, 0, disarming=False)
@@ -56,7 +60,8 @@ def step(rules: Supervision, state: SupervisorState, facts: Facts) -> Supervisor
     well_since_ns = -1
     if trouble is None:
         well_since_ns = state.well_since_ns if state.well_since_ns >= 0 else facts.now_ns
-    state = state._replace(misses=misses, well_since_ns=well_since_ns)
+    if misses != state.misses or well_since_ns != state.well_since_ns:
+        state = state._replace(misses=misses, well_since_ns=well_since_ns)
     if Op.STOP in facts.ops and state.mode != Mode.TRIPPED:
         return _enter(state, Mode.TRIPPED, facts, Reason(Rule.STOP_REQUESTED))
     if facts.trip is not None and state.mode not in (Mode.SAFE, Mode.TRIPPED):
@@ -134,7 +139,7 @@ def _tripped(_rules: Supervision, state: SupervisorState, facts: Facts) -> Super
     return state
 
 
-_ROWS = {
+_ROWS: Mapping[Mode, _Row] = {
     Mode.SAFE: _safe,
     Mode.ARMING: _arming,
     Mode.ACTIVE: _active,
