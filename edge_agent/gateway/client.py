@@ -41,7 +41,7 @@ _COUNTERS = (
 
 
 class MqttLink:
-    """State is `off`, `waiting`, `connecting`, `connected`, `taken_over` or `closed`."""
+    """State is `waiting`, `connecting`, `connected`, `taken_over` or `closed`."""
 
     def __init__(self, options: LinkOptions, clock: Clock, rng: random.Random) -> None:
         self._options = options
@@ -60,7 +60,7 @@ class MqttLink:
         self._connected_ns = 0
         self._last_sign_ns = 0
         self._counts = dict.fromkeys(_COUNTERS, 0)
-        self.state = "waiting" if options.enabled else "off"
+        self.state = "waiting"
         self.last_reason = ""
 
     def fileno(self) -> int:

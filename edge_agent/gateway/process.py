@@ -36,7 +36,7 @@ class Recorder(Protocol):
     """Keeps what happened, in the order in which it is handed over."""
 
     def begin(self, welcome: Welcome) -> None:
-        """What follows comes from this run of the control process."""
+        """What follows comes from this run of the control process; OSError as for `append`."""
 
     def append(self, record: bytes) -> None:
         """One encoded TickRecord; OSError when it cannot be kept."""
@@ -46,7 +46,6 @@ class Recorder(Protocol):
 class GatewayJob:
     """What one gateway process is for. `password` is the broker's, already read.
 
-    `settings` None: there is no broker; the gateway records and reports, nothing else.
     `settings` None: no broker is configured, so there is only the recording to see to.
     `parent_pid`: stop when this process is no longer our parent; None: stop only when told.
     """
@@ -83,7 +82,9 @@ class Gateway:
         self._welcome: Welcome | None = None
         self._control_status: dict[str, Any] = {}
         self._last_record: bytes | None = None
-        self._counts = {"records": 0, "records_lost": 0, "records_malformed": 0}
+        self._counts = dict.fromkeys(
+            ("records", "records_lost", "records_malformed", "recordings_failed"), 0
+        )
 
     def step(self, wait_s: float = WAIT_S) -> None:
         """Wait up to `wait_s` for something to happen, then see to all of it."""
@@ -126,11 +127,17 @@ class Gateway:
                 self._keep(record)
             case Welcome():
                 self._welcome = message
-                self._recorder.begin(message)
+                self._begin_recording(message)
             case StatusReport(items=items):
                 self._control_status = items
             case Bye():
                 self._control.close()
+
+    def _begin_recording(self, welcome: Welcome) -> None:
+        try:
+            self._recorder.begin(welcome)
+        except OSError:  # as below: the records that follow will be counted as lost
+            self._counts["recordings_failed"] += 1
 
     def _keep(self, record: bytes) -> None:
         try:
@@ -188,7 +195,6 @@ class Gateway:
             topics=self._intake.topics,
             status_topic=f"{self._base}/status",
             will=self._documents.will(),
-            enabled=self._job.settings is not None,
         )
 
 

@@ -31,10 +31,7 @@ BEGIN_WITHIN_S = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkOptions:
-    """Where the broker is and how to be there. `password` empty: none.
-
-    Not `enabled`: no connection is ever tried, for a gateway that only records.
-    """
+    """Where the broker is and how to be there. `password` empty: none."""
 
     host: str
     port: int
@@ -46,7 +43,6 @@ class LinkOptions:
     topics: tuple[str, ...] = ()
     status_topic: str = ""
     will: bytes = b""
-    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)

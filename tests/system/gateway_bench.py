@@ -31,6 +31,10 @@ class ListRecorder:
 
     def __init__(self) -> None:
         self.records: list[bytes] = []
+        self.boots: list[str] = []
+
+    def begin(self, welcome: Welcome) -> None:
+        self.boots.append(welcome.boot)
 
     def append(self, record: bytes) -> None:
         self.records.append(record)

@@ -193,18 +193,20 @@ def _queue_is_quiet(bench: Bench) -> bool:
 def test_a_disk_that_fails_ends_neither_the_gateway_nor_the_telemetry(
     broker: Mosquitto, tmp_path: Path
 ) -> None:
-    def full(_record: bytes) -> None:
+    def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     with (
         MqttPeer(broker.port, TELEMETRY) as operator,
         Bench(broker.port, tmp_path, telemetry_rate_hz=20.0) as bench,
     ):
-        bench.recorder.append = full  # type: ignore[assignment, method-assign]
+        bench.recorder.append = full  # type: ignore[method-assign]
+        bench.recorder.begin = full  # type: ignore[method-assign]
         bench.until_connected()
         assert bench.relay is not None
         bench.relay.publish(tick_record(1, time.monotonic_ns()))
         bench.until(lambda: bench.count("records_lost") == 1, "counted")
+        assert bench.count("recordings_failed") == 1
         bench.until(lambda: operator.payloads(TELEMETRY), "telemetry goes on")
 
 
@@ -258,6 +260,7 @@ def test_without_a_broker_in_the_configuration_the_gateway_records(tmp_path: Pat
     wait_until(stepped, "connected to control")
     relay.publish(tick_record(1, time.monotonic_ns()))
     wait_until(lambda: (stepped(), recorder.records)[1], "recorded")
-    assert gateway.counters()["mqtt.state"] == "off"
+    assert gateway.counters()["mqtt.state"] == "not configured"
+    assert recorder.runs == [WELCOME]
     gateway.close()
     relay.close()
