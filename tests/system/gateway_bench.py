@@ -27,17 +27,24 @@ SENSORS = (
 
 
 class ListRecorder:
-    """Keeps records in memory."""
+    """Keeps records in memory; with `full`, like a disk that has no room."""
 
     def __init__(self) -> None:
         self.records: list[bytes] = []
-        self.boots: list[str] = []
+        self.runs: list[Welcome] = []
+        self.full = False
 
     def begin(self, welcome: Welcome) -> None:
-        self.boots.append(welcome.boot)
+        self._need_room()
+        self.runs.append(welcome)
 
     def append(self, record: bytes) -> None:
+        self._need_room()
         self.records.append(record)
+
+    def _need_room(self) -> None:
+        if self.full:
+            raise OSError(28, "No space left on device")
 
 
 def job(port: int, socket_path: Path, **changes: object) -> GatewayJob:

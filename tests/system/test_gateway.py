@@ -193,15 +193,11 @@ def _queue_is_quiet(bench: Bench) -> bool:
 def test_a_disk_that_fails_ends_neither_the_gateway_nor_the_telemetry(
     broker: Mosquitto, tmp_path: Path
 ) -> None:
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
     with (
         MqttPeer(broker.port, TELEMETRY) as operator,
         Bench(broker.port, tmp_path, telemetry_rate_hz=20.0) as bench,
     ):
-        bench.recorder.append = full  # type: ignore[method-assign]
-        bench.recorder.begin = full  # type: ignore[method-assign]
+        bench.recorder.full = True
         bench.until_connected()
         assert bench.relay is not None
         bench.relay.publish(tick_record(1, time.monotonic_ns()))
