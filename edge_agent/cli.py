@@ -14,10 +14,11 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from edge_agent import __version__
 from edge_agent.config import DEFAULT_PATH, Settings, load, with_state_dir
-from edge_agent.core.errors import EXIT_OK, EdgeAgentError
+from edge_agent.core.errors import EXIT_OK, ConfigError, EdgeAgentError
 
 _DESCRIPTION = """\
 Let a learned policy move real things, inside limits that are fixed in code.
@@ -62,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-_Verbs = "argparse._SubParsersAction[argparse.ArgumentParser]"
+_Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - argparse gives its return type no public name
 
 
 def _verb(verbs: _Verbs, name: str, summary: str, description: str) -> argparse.ArgumentParser:
@@ -263,16 +264,30 @@ def _add_feed(verbs: _Verbs) -> None:
     )
     parser.add_argument("--broker", default="127.0.0.1:1883", metavar="HOST:PORT")
     parser.add_argument("--speed", type=float, default=1.0, metavar="N", help="times real time")
-    parser.add_argument("--first", type=int, default=1, metavar="ROW", help="first row to play")
-    parser.add_argument("--last", type=int, metavar="ROW", help="last row to play")
+    parser.add_argument("--first", default="", metavar="ROW", help="first row (number or time)")
+    parser.add_argument("--last", default="", metavar="ROW", help="last row (number or time)")
     parser.add_argument("--dry-run", action="store_true", help="print what would be sent")
     parser.set_defaults(verb=_feed)
 
 
 def _feed(arguments: argparse.Namespace) -> int:
     from edge_agent.app_gateway import run_feed
+    from edge_agent.gateway.feed import FeedJob
 
-    return run_feed(arguments)
+    host, _, port = arguments.broker.rpartition(":")
+    if not host or not port.isdigit():
+        raise ConfigError(f"{arguments.broker!r}", where="--broker", fix="give HOST:PORT")
+    job = FeedJob(
+        log_path=arguments.log,
+        map_path=arguments.map,
+        host=host,
+        port=int(port),
+        speed=arguments.speed,
+        first=arguments.first,
+        last=arguments.last,
+        dry_run=arguments.dry_run,
+    )
+    return run_feed(job)
 
 
 def _user_state_dir() -> Path:

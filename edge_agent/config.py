@@ -7,11 +7,12 @@ while running. Simulation is the default; real hardware is an explicit `mode = "
 
 import difflib
 import hashlib
+import inspect
 import math
 import re
 import tomllib
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -74,7 +75,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 # Configured name -> (name in the envelope, per unit or per second, rounding to the strict side).
-_LIMIT_NAMES = {
+_LIMIT_NAMES: Mapping[str, tuple[str, str, Callable[[float], int]]] = {
     "min": ("min_counts", "unit", math.ceil),
     "max": ("max_counts", "unit", math.floor),
     "max_step": ("max_step_counts", "unit", math.floor),
@@ -142,9 +143,21 @@ def with_state_dir(settings: Settings, folder: Path) -> Settings:
     return msgspec.structs.replace(settings, config=config)
 
 
+def socket_path(settings: Settings) -> Path:
+    """The Unix socket between the two processes."""
+    return Path(settings.config.runtime_dir) / "control.sock"
+
+
+def recordings_folder(settings: Settings) -> Path:
+    """Where the flight recorder keeps its segments."""
+    return Path(settings.config.state_dir) / "recordings"
+
+
 def json_schema() -> dict[str, Any]:
     """JSON Schema of `agent.toml`, published as docs/agent.schema.json."""
     schema: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(Config)))
+    for definition in schema["$defs"].values():
+        definition["description"] = inspect.cleandoc(definition["description"])
     return schema
 
 

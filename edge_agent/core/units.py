@@ -4,7 +4,7 @@ Owns: the table of known units and `to_counts`. Must not: guess. A unit that is 
 table is an error; a value that is not finite has no counts.
 """
 
-import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 # Counts must fit the wire and the MCU's int32 with room for arithmetic.
@@ -20,7 +20,7 @@ class UnitConversion(NamedTuple):
 
 
 # Sources: SI Brochure 9th ed. (degC), NIST SP 811 (degF: (F - 32) / 1.8).
-UNITS: dict[str, UnitConversion] = {
+UNITS: Mapping[str, UnitConversion] = {
     "degC": UnitConversion("degC", 1.0, 0.0),
     "degF": UnitConversion("degC", 1 / 1.8, -32 / 1.8),
     "K": UnitConversion("degC", 1.0, -273.15),
@@ -46,8 +46,3 @@ def to_counts(value: float, counts_per_unit: int) -> int | None:
 def to_value(counts: int, counts_per_unit: int) -> float:
     """The value in the channel's unit that `counts` stands for."""
     return counts / counts_per_unit
-
-
-def is_number(value: object) -> bool:
-    """Whether `value` is a finite real number (a bool counts as 0 or 1)."""
-    return isinstance(value, int | float) and math.isfinite(value)

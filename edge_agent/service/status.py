@@ -51,8 +51,8 @@ def status_document(
     envelope: Envelope, tick: TickRecord, stats: TickStats, parts: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """The whole status; `parts` are the ports' own counters by name."""
-    limits = (*envelope.sensors, *envelope.actuators)
-    units = [c.counts_per_unit for c in limits]  # type: ignore[attr-defined]  # both have it
+    units = [s.counts_per_unit for s in envelope.sensors]
+    units += [a.counts_per_unit for a in envelope.actuators]
     first = len(envelope.sensors)
     channels = {
         name: {
@@ -78,20 +78,34 @@ def status_document(
 
 
 def status_text(document: Mapping[str, Any]) -> str:
-    """The status document for people: mode and cause first, then what led to it."""
-    lines = [f"{document['device']}  {document['mode']}  {document['cause']}".rstrip()]
-    lines += [f"  {reason}" for reason in document["reasons"]]
+    """A whole status answer for people: mode and cause first, then what led to it.
+
+    `document` has `control` (see `status_document`), `gateway` and `relay`.
+    """
+    control = document["control"]
+    lines = [f"{control['device']}  {control['mode']}  {control['cause']}".rstrip()]
+    lines += [f"  {reason}" for reason in control["reasons"]]
     lines.append("")
-    for name, channel in document["channels"].items():
-        told = document["command"].get(name)
+    for name, channel in control["channels"].items():
+        told = control["command"].get(name)
         command = f"  command {told:8.2f}" if told is not None else ""
         lines.append(
             f"  {name:<22}{channel['value']:10.2f}  {channel['quality']:<8}"
             f"{channel['age_s']:9.2f} s{command}"
         )
-    for section, items in document.items():
-        if isinstance(items, Mapping) and section not in ("channels", "command"):
-            lines.append("")
-            lines.append(section)
-            lines += [f"  {key:<28}{value}" for key, value in items.items()]
+    sections = {k: v for k, v in control.items() if k not in ("channels", "command")}
+    for section, items in {**sections, "gateway": document["gateway"]}.items():
+        if isinstance(items, Mapping):
+            lines += ["", section]
+            lines += [f"  {key:<30}{value}" for key, value in _flat(items)]
     return "\n".join(lines)
+
+
+def _flat(items: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for key, value in items.items():
+        if isinstance(value, Mapping):
+            rows += _flat(value, f"{prefix}{key}.")
+        else:
+            rows.append((f"{prefix}{key}", value))
+    return rows

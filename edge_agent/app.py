@@ -1,0 +1,208 @@
+"""Composition: the only file that names concrete classes of every room.
+
+Owns: which port, policy, clock and recorder make up each verb. Must not: decide, loop, or
+parse arguments. A verb is one function here; `cli.py` turns words into a call.
+"""
+
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from edge_agent import __version__, loop
+from edge_agent.config import Settings, recordings_folder, socket_path
+from edge_agent.core.clock import NS_PER_S, Clock, SystemClock
+from edge_agent.core.errors import EXIT_OK, EXIT_TRANSIENT, ConfigError, ModelError
+from edge_agent.core.ipc import Welcome
+from edge_agent.core.records import TickRecord
+from edge_agent.decision.agent import Agent
+from edge_agent.inference.golden import largest_deviation, load_golden
+from edge_agent.inference.manifest import Manifest, features_of, load_manifest
+from edge_agent.inference.session import OnnxPolicy
+from edge_agent.ports.gateway_relay import GatewayRelay
+from edge_agent.ports.protocol import Port
+from edge_agent.ports.serial_bridge import SerialBridgePort
+from edge_agent.service import realtime
+from edge_agent.service.status import TickStats, status_document
+
+STATUS_EVERY_NS = NS_PER_S
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model that fits the device, ready to decide."""
+
+    folder: Path
+    manifest: Manifest
+    policy: OnnxPolicy
+
+
+def load_model(settings: Settings, clock: Clock) -> LoadedModel:
+    """The configured model, or the one that ships for the device; ModelError if it is unfit."""
+    configured = settings.config.model.path
+    folder = Path(configured) if configured else shipped_model(settings.config.device)
+    manifest = load_manifest(folder, settings.compiled)
+    return LoadedModel(folder, manifest, OnnxPolicy(folder, manifest, clock))
+
+
+def shipped_model(device: str) -> Path:
+    """Where the package keeps its model of `device`: inside a wheel, or beside the sources."""
+    package = Path(__file__).resolve().parent
+    for folder in (package / "models" / device, package.parent / "models" / device):
+        if folder.is_dir():
+            return folder
+    raise ConfigError(
+        f"no model ships for {device!r}", where="model.path", fix="set [model] path to its folder"
+    )
+
+
+def build_agent(settings: Settings, model: LoadedModel, period_ns: int) -> Agent:
+    """The agent of one device, deciding by `model`."""
+    return Agent(
+        settings.envelope, model.policy, features_of(model.manifest, settings.compiled), period_ns
+    )
+
+
+def hashes_of(settings: Settings, model: LoadedModel) -> dict[str, str]:
+    """Everything that decides what this run may do, as hex digests."""
+    return {
+        "envelope": settings.envelope.sha256(),
+        "compiled_envelope": settings.compiled.sha256(),
+        "config": settings.digest,
+        "model": model.manifest.sha256,
+    }
+
+
+class StatusSink:
+    """Publishes ticks, and the status document once a second, to the relay."""
+
+    def __init__(
+        self,
+        relay: GatewayRelay,
+        settings: Settings,
+        stats: TickStats,
+        ports: Mapping[str, Port],
+        facts: Mapping[str, Any],
+    ) -> None:
+        self._relay = relay
+        self._envelope = settings.envelope
+        self._stats = stats
+        self._ports = ports
+        self._facts = facts
+        self._due_ns = 0
+
+    def publish(self, tick: TickRecord) -> None:
+        """Hand the tick on; never waits."""
+        self._relay.publish(tick)
+        if tick.now_ns >= self._due_ns:
+            self._due_ns = tick.now_ns + STATUS_EVERY_NS
+            parts = {name: port.status() for name, port in self._ports.items()}
+            document = status_document(self._envelope, tick, self._stats, parts)
+            self._relay.publish_status({**document, **self._facts})
+
+
+def run_control(settings: Settings, *, arm: bool, gateway_command: list[str]) -> int:
+    """`edge-agent run`: the control process. Returns the exit code.
+
+    `gateway_command` starts the gateway as a child; empty when it is a unit of its own.
+    """
+    clock = SystemClock()
+    config = settings.config
+    model = load_model(settings, clock)
+    boot = secrets.token_hex(8)
+    hashes = hashes_of(settings, model)
+    period_ns = round(NS_PER_S / config.loop.rate_hz)
+    relay = GatewayRelay(
+        socket_path(settings),
+        Welcome(boot, config.device, hashes),
+        _mqtt_channels(settings),
+    )
+    ports: dict[str, Port] = {"gateway": relay, **_hardware(settings)}
+    stats = TickStats(period_ns)
+    granted = realtime.set_up(config.loop.realtime_priority)
+    facts = {"boot": boot, "version": __version__, "hashes": hashes, "realtime": granted}
+    sink = StatusSink(relay, settings, stats, ports, facts)
+    operator = loop.Operator(settings.envelope, arm)
+    _stop_on_signals(operator)
+    child = subprocess.Popen(gateway_command) if gateway_command else None  # noqa: S603 - own argv
+    parts = loop.Parts(
+        build_agent(settings, model, period_ns),
+        tuple(ports.values()),
+        (sink,),
+        clock,
+        period_ns,
+        config.loop.trigger == "telemetry",
+    )
+    try:
+        loop.run(parts, operator, stats)
+    finally:
+        for port in ports.values():
+            port.close()
+        if child is not None:
+            child.terminate()
+            child.wait()
+    if not operator.confirmed:
+        sys.stderr.write(
+            "edge-agent: stopped, but the microcontroller did not confirm safe outputs;"
+            " its own dead man makes them safe\n"
+        )
+    return EXIT_OK if operator.confirmed else EXIT_TRANSIENT
+
+
+def check(settings: Settings) -> dict[str, str]:
+    """`edge-agent check`: load all that `run` would load, and try the model's golden vectors.
+
+    Raises ConfigError or ModelError for the first thing that would keep `run` from starting.
+    """
+    model = load_model(settings, SystemClock())
+    deviation = largest_deviation(model.policy, load_golden(model.folder, model.manifest))
+    tolerance = model.manifest.golden.tolerance
+    if not deviation <= tolerance:
+        raise ModelError(
+            f"golden vectors differ by {deviation:.4g}, tolerance {tolerance:g}",
+            where=str(model.folder),
+            fix="this CPU or onnxruntime computes the model differently: do not use it here",
+        )
+    config = settings.config
+    return {
+        "configuration": settings.source,
+        "device": config.device,
+        "mode": config.mode,
+        "envelope": settings.envelope.sha256(),
+        "tightened": "yes" if settings.envelope != settings.compiled else "no",
+        "model": f"{model.manifest.name} {model.manifest.version} ({model.folder})",
+        "golden deviation": f"{deviation:.4g} (tolerance {tolerance:g})",
+        "serial": config.serial.port if config.serial else "none",
+        "broker": f"{config.mqtt.host}:{config.mqtt.port}" if config.mqtt else "none",
+        "recordings": str(recordings_folder(settings)),
+    }
+
+
+def _hardware(settings: Settings) -> dict[str, Port]:
+    """The ports that touch the machine, by name."""
+    serial = settings.config.serial
+    if settings.config.mode == "simulated" or serial is None:
+        return simulated_hardware(settings)
+    port = SerialBridgePort(
+        serial.port, serial.baud, settings.compiled, serial.sensors, lambda: secrets.randbits(32)
+    )
+    return {"serial": port}
+
+
+def _mqtt_channels(settings: Settings) -> list[int]:
+    index = settings.envelope.sensor_index
+    rows = settings.config.mqtt.sensor if settings.config.mqtt else ()
+    return [index[row.channel] for row in rows]
+
+
+def _stop_on_signals(operator: loop.Operator) -> None:
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        operator.request_stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)

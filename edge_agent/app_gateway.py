@@ -1,0 +1,119 @@
+"""Composition of the verbs that talk to the network or to a running agent.
+
+Owns: what the gateway process, the feeder and the status query are made of. Must not: import
+the model or the serial port; the process that has a network cannot move things.
+"""
+
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edge_agent import __version__
+from edge_agent.config import Settings, recordings_folder, socket_path
+from edge_agent.core.clock import SystemClock, utc_now_ns
+from edge_agent.core.errors import EXIT_OK, EXIT_TRANSIENT, ConfigError
+from edge_agent.core.ipc import Welcome
+from edge_agent.gateway.control_socket import query_status
+from edge_agent.gateway.feed import FeedJob, feed
+from edge_agent.gateway.process import GatewayJob, run_gateway
+from edge_agent.recording.format import Header, channel_infos
+from edge_agent.recording.writer import SegmentWriter
+
+STATUS_WITHIN_S = 2.0
+_BYTES_PER_MB = 1_000_000
+
+
+class FlightRecorder:
+    """One series of segments per run of the control process that the gateway meets."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._writer: SegmentWriter | None = None
+        self._boot = ""
+
+    def begin(self, welcome: Welcome) -> None:
+        """Start a new segment, headed by who is speaking from now on."""
+        if welcome.boot == self._boot:
+            return  # the same run, met again
+        self.close()
+        self._boot = welcome.boot
+        sensors, actuators = channel_infos(self._settings.envelope)
+        header = Header(
+            device=welcome.device,
+            boot=welcome.boot,
+            code_version=__version__,
+            hashes=welcome.hashes,
+            sensors=sensors,
+            actuators=actuators,
+            started_utc_ns=utc_now_ns(),
+            started_ns=SystemClock().now_ns(),
+        )
+        limits = self._settings.config.recording
+        self._writer = SegmentWriter(
+            recordings_folder(self._settings),
+            header,
+            limits.segment_mb_max * _BYTES_PER_MB,
+            limits.total_mb_max * _BYTES_PER_MB,
+        )
+
+    def append(self, record: bytes) -> None:
+        """Keep one TickRecord; a disk that fails is counted by the writer."""
+        if self._writer is not None:
+            self._writer.append(record)
+
+    def close(self) -> None:
+        """Release the segment."""
+        if self._writer is not None:
+            self._writer.close()
+
+
+def run_gateway_process(settings: Settings, parent_pid: int | None) -> int:
+    """`edge-agent gateway`: until SIGTERM, or until `parent_pid` is no longer the parent."""
+    mqtt = settings.config.mqtt
+    job = GatewayJob(
+        envelope=settings.envelope,
+        settings=mqtt,
+        socket_path=socket_path(settings),
+        password=_password(mqtt.password_file) if mqtt else "",
+        parent_pid=parent_pid,
+    )
+    recorder = FlightRecorder(settings)
+    try:
+        run_gateway(job, recorder, SystemClock(), random.Random())
+    finally:
+        recorder.close()
+    return EXIT_OK
+
+
+def ask_status(settings: Settings) -> dict[str, Any]:
+    """The running agent's status document; PortError when none answers."""
+    return query_status(socket_path(settings), STATUS_WITHIN_S)
+
+
+def run_feed(job: FeedJob) -> int:
+    """`edge-agent feed`: play a log; the account of it goes to stdout as JSON."""
+    progress = sys.stderr if sys.stderr.isatty() else None
+    summary = feed(job, SystemClock(), random.Random(), sys.stdout, progress)
+    if not job.dry_run:
+        sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
+    return EXIT_TRANSIENT if summary.unacked else EXIT_OK
+
+
+def _password(file: str) -> str:
+    """The broker's password: the first line of a file that only its owner should read."""
+    if not file:
+        return ""
+    try:
+        lines = Path(file).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"cannot be read: {error}", where=f"mqtt.password_file {file}", fix="correct the path"
+        ) from error
+    if not lines or not lines[0]:
+        raise ConfigError(
+            "is empty", where=f"mqtt.password_file {file}", fix="put the password on its first line"
+        )
+    return lines[0]
