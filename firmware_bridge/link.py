@@ -10,6 +10,7 @@ the caller must discard what it has queued for the device and call `open` with a
 an old command must not reach a device that slept through its own clock.
 """
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Final
 
@@ -72,7 +73,7 @@ _S = LinkState
 _IN_SESSION: Final = (_S.SESSION, _S.READY, _S.ARMING, _S.ARMED, _S.DISARMING)
 _LOSSES: Final = (Signal.DEVICE_RESET, Signal.SILENCE, Signal.UNANSWERED)
 
-TRANSITIONS: Final = {
+TRANSITIONS: Final[Mapping[tuple[LinkState, Signal], LinkState]] = {
     **{(state, Signal.OPEN): _S.IDENT for state in _S},
     **{(state, Signal.CLOSE): _S.CLOSED for state in _S},
     **{(state, loss): _S.LOST for state in _IN_SESSION for loss in _LOSSES},

@@ -93,7 +93,7 @@ class SerialPort:
         self._unsent = b""
         try:
             termios.tcflush(self._fd, termios.TCOFLUSH)
-        except termios.error as error:
+        except (termios.error, ValueError) as error:  # ValueError: closed, the descriptor is -1
             raise self._lost(str(error)) from error
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ import os
 import select
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -33,7 +33,7 @@ from edge_agent.sim.mcu import McuSettings, SimulatedMcu
 from edge_agent.sim.mcu_terminal import Terminal
 from edge_agent.sim.plant import AirHandlerPlant
 
-FEEDBACK_SENSORS: Final = {"air-handler": ("fan_current", "damper_position")}
+FEEDBACK_SENSORS: Final[Mapping[str, tuple[str, ...]]] = {"air-handler": ("fan_current", "damper_position")}
 _PLANT_PERIOD_NS: Final = 100 * NS_PER_MS
 
 
@@ -140,17 +140,17 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 def run(board: Board, stop_fd: int, control_fd: int | None, log: BinaryIO | None) -> None:
     """Serve until a signal arrives on `stop_fd`, or `quit` or the end on `control_fd`."""
-    while True:
+    serving = True
+    while serving:
         board.run_once()
         if log is not None:
             for change in board.mcu.take_changes():
                 log.write(msgpack.packb(change))
         waited = [fd for fd in (stop_fd, control_fd, board.terminal.fileno()) if fd is not None]
         readable, _, _ = select.select(waited, [], [], board.due_in_s())
-        if stop_fd in readable:
-            return
-        if control_fd in readable and not obey(board, os.read(control_fd or 0, 256)):
-            return
+        serving = stop_fd not in readable
+        if control_fd is not None and control_fd in readable:
+            serving = obey(board, os.read(control_fd, 256)) and serving
 
 
 def obey(board: Board, data: bytes) -> bool:

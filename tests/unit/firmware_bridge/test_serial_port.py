@@ -1,0 +1,176 @@
+"""The port against real pseudo-terminals; only what no pty can do is played by a stand-in."""
+
+import fcntl
+import os
+import pty
+import select
+import termios
+import tty
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from firmware_bridge.errors import PortLostError, PortUnavailableError, WireValueError
+from firmware_bridge.serial_port import SerialPort
+
+BAUD = 115_200
+
+
+@pytest.fixture
+def cable() -> Iterator[tuple[int, str]]:
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    os.set_blocking(master, False)
+    yield master, os.ttyname(slave)
+    os.close(slave)
+    os.close(master)
+
+
+def test_bytes_pass_both_ways_unchanged_and_nothing_blocks(cable: tuple[int, str]) -> None:
+    master, path = cable
+    port = SerialPort(path, BAUD)
+    every_byte = bytes(range(256))
+    assert port.read() == b""
+    assert port.write(every_byte)
+    assert os.read(master, 1000) == every_byte
+    os.write(master, every_byte)
+    assert port.read() == every_byte
+    port.close()
+    port.close()
+
+
+def test_a_long_queue_is_drained_in_one_read(cable: tuple[int, str]) -> None:
+    master, path = cable
+    port = SerialPort(path, BAUD)
+    sent = 0
+    try:
+        while True:
+            sent += os.write(master, b"x" * 1000)
+    except BlockingIOError:
+        pass
+    received = len(port.read())
+    while received < sent and (data := port.read()):
+        received += len(data)
+    assert received > 4096
+    port.flush_output()
+    port.close()
+
+
+def test_the_line_is_raw_and_closing_does_not_reset_the_board(cable: tuple[int, str]) -> None:
+    port = SerialPort(cable[1], BAUD)
+    iflag, oflag, cflag, lflag, _, speed, _ = termios.tcgetattr(port.fileno())
+    assert (iflag, oflag, lflag) == (0, 0, 0)
+    assert cflag & termios.HUPCL == 0
+    assert speed == termios.B115200
+    port.close()
+
+
+def test_a_second_opener_is_refused_and_a_third_is_not_after_close(cable: tuple[int, str]) -> None:
+    first = SerialPort(cable[1], BAUD)
+    with pytest.raises(PortUnavailableError):
+        SerialPort(cable[1], BAUD)
+    first.close()
+    SerialPort(cable[1], BAUD).close()
+
+
+def test_what_was_queued_before_the_open_is_discarded(cable: tuple[int, str]) -> None:
+    os.write(cable[0], b"old")
+    port = SerialPort(cable[1], BAUD)
+    assert port.read() == b""
+    port.close()
+
+
+@pytest.mark.parametrize("kind", ["absent", "file"])
+def test_what_is_not_a_tty_is_unavailable(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "port"
+    if kind == "file":
+        path.touch()
+    with pytest.raises(PortUnavailableError, match="port"):
+        SerialPort(str(path), BAUD)
+
+
+@pytest.mark.parametrize("baud", [0, 123_456, -1])
+def test_a_baud_rate_without_a_constant_is_our_error(cable: tuple[int, str], baud: int) -> None:
+    with pytest.raises(WireValueError):
+        SerialPort(cable[1], baud)
+
+
+@pytest.mark.parametrize("action", ["read", "write", "flush"])
+def test_unplugging_is_a_typed_loss(action: str) -> None:
+    master, slave = pty.openpty()
+    port = SerialPort(os.ttyname(slave), BAUD)
+    os.close(slave)
+    os.close(master)
+    actions = {"read": port.read, "write": lambda: port.write(b"x"), "flush": port.flush_output}
+    with pytest.raises(PortLostError):
+        actions[action]()
+    with pytest.raises(PortLostError):  # and so is everything after it
+        port.flush_output()
+    with pytest.raises(PortLostError):
+        port.read()
+
+
+def test_a_full_line_finishes_the_message_it_began_and_drops_newer_ones(
+    cable: tuple[int, str],
+) -> None:
+    master, path = cable
+    port = SerialPort(path, BAUD)
+    message = bytes(range(1, 251)) * 200
+    assert port.write(message)  # more than the driver takes
+    assert port._unsent
+    assert not port.write(b"new")
+    assert port.dropped_writes == 1
+    received = _drain(master)
+    for _ in range(1000):
+        if port.write(b"|last"):
+            break
+        received += _drain(master)
+    received += _drain(master)
+    assert received == message + b"|last"
+    port.close()
+
+
+def test_a_message_that_finds_no_room_is_dropped_whole(cable: tuple[int, str]) -> None:
+    port = SerialPort(cable[1], BAUD)
+    _fill(port.fileno())
+    assert not port.write(b"new")
+    assert port.dropped_writes == 1
+    assert port._unsent == b""
+    port.flush_output()
+    port.close()
+
+
+def _fill(descriptor: int) -> None:
+    size = 4096
+    while size:
+        try:
+            os.write(descriptor, b"x" * size)
+        except BlockingIOError:
+            size //= 2
+
+
+def _drain(master: int) -> bytes:
+    received = b""
+    while select.select([master], [], [], 0.02)[0]:
+        received += os.read(master, 65_536)
+    return received
+
+
+def test_a_real_serial_line_is_marked_exclusive_and_low_latency(
+    cable: tuple[int, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No pty answers these requests, so the kernel's part is played here."""
+    asked: list[tuple[int, bytes]] = []
+
+    def ioctl(_: int, request: int, data: bytearray | int = 0) -> int:
+        asked.append((request, bytes(data)))
+        return 0
+
+    monkeypatch.setattr(fcntl, "ioctl", ioctl)
+    monkeypatch.setattr(os, "major", lambda _: 4)
+    SerialPort(cable[1], BAUD).close()
+    requests = [request for request, _ in asked]
+    assert requests == [termios.TIOCEXCL, termios.TIOCGSERIAL, termios.TIOCSSERIAL]
+    flags = int.from_bytes(asked[2][1][16:20], "little")
+    assert flags & 1 << 13
