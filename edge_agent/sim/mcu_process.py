@@ -33,7 +33,9 @@ from edge_agent.sim.mcu import McuSettings, SimulatedMcu
 from edge_agent.sim.mcu_terminal import Terminal
 from edge_agent.sim.plant import AirHandlerPlant
 
-FEEDBACK_SENSORS: Final[Mapping[str, tuple[str, ...]]] = {"air-handler": ("fan_current", "damper_position")}
+FEEDBACK_SENSORS: Final[Mapping[str, tuple[str, ...]]] = {
+    "air-handler": ("fan_current", "damper_position")
+}
 _PLANT_PERIOD_NS: Final = 100 * NS_PER_MS
 
 
