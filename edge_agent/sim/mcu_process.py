@@ -142,17 +142,17 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
 
 def run(board: Board, stop_fd: int, control_fd: int | None, log: BinaryIO | None) -> None:
     """Serve until a signal arrives on `stop_fd`, or `quit` or the end on `control_fd`."""
-    serving = True
-    while serving:
+    while True:
         board.run_once()
         if log is not None:
             for change in board.mcu.take_changes():
                 log.write(msgpack.packb(change))
         waited = [fd for fd in (stop_fd, control_fd, board.terminal.fileno()) if fd is not None]
         readable, _, _ = select.select(waited, [], [], board.due_in_s())
-        serving = stop_fd not in readable
-        if control_fd is not None and control_fd in readable:
-            serving = obey(board, os.read(control_fd, 256)) and serving
+        if stop_fd in readable:
+            return
+        if control_fd in readable and not obey(board, os.read(control_fd or 0, 256)):
+            return
 
 
 def obey(board: Board, data: bytes) -> bool:

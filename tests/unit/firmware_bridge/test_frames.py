@@ -1,3 +1,5 @@
+"""Frames: any chunking, every damage, every value that must not pass."""
+
 import struct
 import zlib
 

@@ -1,3 +1,5 @@
+"""Messages: read back as meant, and refused when impossible."""
+
 import msgspec
 import pytest
 from hypothesis import given

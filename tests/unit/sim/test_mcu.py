@@ -1,3 +1,5 @@
+"""The simulated device, spoken to frame by frame on an injected clock."""
+
 import dataclasses
 
 import pytest
