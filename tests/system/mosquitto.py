@@ -68,6 +68,11 @@ class Mosquitto:
         self.stop()
         raise AssertionError("Mosquitto did not listen within 10 s")
 
+    def freeze(self) -> None:
+        """Connected, and silent, until `stop` with SIGKILL."""
+        assert self._process is not None, "not running"
+        self._process.send_signal(signal.SIGSTOP)
+
     def stop(self, with_signal: signal.Signals = signal.SIGKILL) -> None:
         """End it; SIGKILL is what a power cut looks like to the clients."""
         if self._process is not None:

@@ -15,6 +15,7 @@ from edge_agent.core.clock import SystemClock
 from edge_agent.core.errors import ConfigError, PortError
 from edge_agent.gateway import feed as feed_module
 from edge_agent.gateway.feed import FeedJob, FeedSummary, feed
+from edge_agent.gateway.session import MAX_IN_FLIGHT
 from tests.system.mosquitto import Mosquitto, free_port
 from tests.system.mqtt_peer import MqttPeer, wait_until
 
@@ -166,6 +167,8 @@ def test_a_broker_lost_on_the_way_is_waited_for_and_nothing_is_sent_twice(
         thread = threading.Thread(target=lambda: summaries.append(_run(job)))
         thread.start()
         wait_until(lambda: len(before.received) >= 30, "a part of the log")
+        broker.freeze()
+        time.sleep(0.2)  # the window fills: 400 cells a second, 20 of them unacknowledged
         broker.stop()
         first = before.payloads("log/supply")
     broker.start()
@@ -175,6 +178,7 @@ def test_a_broker_lost_on_the_way_is_waited_for_and_nothing_is_sent_twice(
     (summary,) = summaries
     assert summary.rows == 200
     assert summary.reconnects >= 1
+    assert summary.unacked == MAX_IN_FLIGHT, "those on their way when the broker died"
     assert summary.acked + summary.unacked == summary.cells_sent == 800
     numbers = [int(p) for p in first + second]
     assert len(numbers) == len(set(numbers)), "no cell arrived twice"
