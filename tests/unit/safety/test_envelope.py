@@ -265,6 +265,14 @@ def test_an_interlock_acts_at_once_and_overrides_speed_and_travel() -> None:
     assert after.actuators[0].travel == 0  # spent below nothing is nothing, not a debt
 
 
+def test_an_interlock_that_finds_its_value_already_there_gives_no_reason() -> None:
+    limits = envelope()
+    start = state(limits, last=(-100, 20))
+    after, verdict = step(limits, start, order(Mode.HOLDING), snapshot(0), T0 + 1)
+    assert after.engaged == (True,)
+    assert verdict.reasons == ()
+
+
 def test_after_an_interlock_the_way_back_is_at_the_limited_speed() -> None:
     limits = envelope()
     memory, _ = step(

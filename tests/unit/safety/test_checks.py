@@ -1,0 +1,181 @@
+"""Every contradiction between the numbers of an envelope is refused, by name."""
+
+import dataclasses
+import math
+from typing import Any
+
+import pytest
+
+from edge_agent.core.errors import ConfigError
+from edge_agent.safety.checks import require_sound
+from edge_agent.safety.devices.air_handler import ENVELOPE
+from edge_agent.safety.limits import Envelope, Exclusive, NoEffectCheck
+from tests.unit.safety.lab import S, envelope, interlock
+
+
+def with_sensor(**changes: Any) -> Envelope:
+    good = envelope()
+    return dataclasses.replace(good, sensors=(dataclasses.replace(good.sensors[0], **changes),))
+
+
+def with_pump(**changes: Any) -> Envelope:
+    good = envelope(checked=True)
+    pump, valve = good.actuators
+    return dataclasses.replace(good, actuators=(dataclasses.replace(pump, **changes), valve))
+
+
+def with_safe(**changes: Any) -> Envelope:
+    return with_pump(safe=dataclasses.replace(envelope().actuators[0].safe, **changes))
+
+
+def with_effect(**changes: Any) -> Envelope:
+    effect: Any = envelope(checked=True).actuators[0].effect
+    return with_pump(effect=dataclasses.replace(effect, **changes))
+
+
+def with_lock(**changes: Any) -> Envelope:
+    lock = dataclasses.replace(interlock(), **changes)
+    return dataclasses.replace(envelope(), interlocks=(lock,))
+
+
+def with_rules(**changes: Any) -> Envelope:
+    good = envelope()
+    return dataclasses.replace(good, supervision=dataclasses.replace(good.supervision, **changes))
+
+
+def with_exclusive(first: str, second: str) -> Envelope:
+    pair = Exclusive(first=first, second=second)
+    return dataclasses.replace(envelope(locked=False), exclusives=(pair,))
+
+
+def closed(limits: Envelope, *names: str) -> Envelope:
+    """The same with the safe value of `names` closed."""
+    actuators = [
+        dataclasses.replace(a, safe=dataclasses.replace(a.safe, counts=a.min_counts))
+        if a.name in names
+        else a
+        for a in limits.actuators
+    ]
+    return dataclasses.replace(limits, actuators=tuple(actuators))
+
+
+BAD = {
+    "names": (with_pump(name="valve"), "share a name"),
+    "name of a sensor": (with_pump(name="level"), "share a name"),
+    "no actuator": (
+        dataclasses.replace(envelope(locked=False), actuators=()),
+        "no actuator",
+    ),
+    "sensor range": (with_sensor(min_counts=1000), "level: min_counts must be below"),
+    "sensor unit": (with_sensor(counts_per_unit=0), "level: counts_per_unit"),
+    "sensor step": (with_sensor(max_step_counts=0), "level: counts_per_unit"),
+    "sensor age": (with_sensor(max_age_ns=0), "level: counts_per_unit"),
+    "sensor stuck": (with_sensor(stuck_after_ns=S), "stuck_after_ns must exceed"),
+    "range empty": (with_pump(min_counts=300), "pump: need"),
+    "range below the wire": (with_pump(min_counts=-32_768), "pump: need"),
+    "range above the wire": (with_pump(max_counts=32_768), "pump: need"),
+    "safe below": (with_safe(counts=-101), "safe value is out of range"),
+    "safe above": (with_safe(counts=301), "safe value is out of range"),
+    "unit": (with_pump(counts_per_unit=0), "pump: rates"),
+    "rate up": (with_pump(rate_up_counts_per_s=0), "pump: rates"),
+    "rate down": (with_pump(rate_down_counts_per_s=-1), "pump: rates"),
+    "travel": (with_pump(travel_max_counts=0), "pump: rates"),
+    "travel window": (with_pump(travel_window_ns=0), "pump: rates"),
+    "proposal age": (with_pump(proposal_max_age_ns=0), "pump: rates"),
+    "feedback age": (with_pump(feedback_max_age_ns=0), "pump: rates"),
+    "lease": (with_pump(lease_ns=0), "pump: rates"),
+    "safe hold": (with_safe(hold_ns=-1), "pump: rates"),
+    "safe ramp": (with_safe(ramp_counts_per_s=0), "pump: rates"),
+    "effect sensor": (with_effect(sensor="lever"), "unknown sensor 'lever'"),
+    "effect time": (with_effect(within_ns=0), "within_ns > 0"),
+    "effect overlap": (with_effect(when_at_most=200), "when_at_most < when_at_least"),
+    "no reason": (with_pump(effect=NoEffectCheck(reason=" ")), "no reason given"),
+    "lock sensor": (with_lock(sensor="lever"), "interlock dry: unknown sensor"),
+    "lock clear low": (with_lock(clear_min=199), "clear band must lie inside"),
+    "lock clear empty": (with_lock(clear_min=900, clear_max=800), "clear band must lie"),
+    "lock clear high": (with_lock(clear_max=1001), "clear band must lie inside"),
+    "lock never": (with_lock(ok_min=0), "no value of level can engage it"),
+    "lock actuator": (with_lock(forces=(("pumb", 0),)), "unknown actuator 'pumb'"),
+    "lock value": (with_lock(forces=(("pump", 301),)), "301 is out of range for pump"),
+    "locks disagree": (
+        dataclasses.replace(
+            envelope(),
+            interlocks=(interlock(), dataclasses.replace(interlock(), forces=(("pump", 0),))),
+        ),
+        "interlocks force pump to both -100 and 0",
+    ),
+    "exclusive with itself": (with_exclusive("pump", "pump"), "need two known actuators"),
+    "exclusive unknown": (with_exclusive("pump", "level"), "need two known actuators"),
+    "exclusive safe": (with_exclusive("pump", "valve"), "the safe values open both"),
+    "lock opens first": (
+        closed(
+            dataclasses.replace(
+                with_lock(forces=(("pump", 0),)), exclusives=envelope(exclusive=True).exclusives
+            ),
+            "valve",
+        ),
+        "opens pump, not closing valve",
+    ),
+    "lock opens second": (
+        closed(
+            dataclasses.replace(
+                with_lock(forces=(("pump", 0), ("valve", 0))),
+                exclusives=envelope(exclusive=True).exclusives,
+            ),
+            "valve",
+        ),
+        "opens valve, not closing pump",
+    ),
+    "deadline k": (with_rules(deadline_misses_to_ramp=0), "k of n"),
+    "deadline n": (with_rules(deadline_misses_to_ramp=6), "k of n"),
+    "hold": (with_rules(hold_limit_ns=-1), "hold_limit_ns"),
+    "dwell": (with_rules(return_dwell_ns=0), "return_dwell_ns"),
+    "NaN rate": (with_pump(rate_up_counts_per_s=math.nan), "pump: rate_up_counts_per_s must be"),
+    "fraction": (with_sensor(max_counts=999.5), "level: max_counts must be a whole number"),
+    "missing": (with_pump(lease_ns=None), "pump: lease_ns must be a whole number, not None"),
+    "bool": (with_pump(min_counts=True), "pump: min_counts must be a whole number, not True"),
+    "NaN safe": (with_safe(counts=math.nan), "pump.safe: counts must be a whole number"),
+    "NaN effect": (with_effect(within_ns=math.nan), "pump.effect: within_ns must be"),
+    "NaN lock": (with_lock(ok_min=math.nan), "interlock dry: ok_min must be"),
+    "NaN force": (with_lock(forces=(("pump", math.nan),)), "interlock dry: pump must be"),
+    "NaN rules": (with_rules(hold_limit_ns=math.nan), "supervision: hold_limit_ns must be"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_contradiction_is_refused_by_name(case: str) -> None:
+    bad, words = BAD[case]
+    with pytest.raises(ConfigError) as caught:
+        require_sound(bad)
+    assert words in caught.value.what
+    assert caught.value.where == "envelope of lab"
+
+
+def test_every_contradiction_is_named_not_only_the_first() -> None:
+    bad = dataclasses.replace(with_pump(lease_ns=0), exclusives=with_exclusive("a", "b").exclusives)
+    with pytest.raises(ConfigError, match=r"(?s)pump: rates.*exclusive a/b"):
+        require_sound(bad)
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        ENVELOPE,
+        envelope(),
+        envelope(checked=True),
+        closed(envelope(exclusive=True), "valve"),
+        closed(envelope(exclusive=True), "pump"),
+        with_sensor(stuck_after_ns=None),
+        with_rules(hold_limit_ns=0),
+        closed(
+            dataclasses.replace(
+                with_lock(forces=(("pump", 50), ("valve", -100))),
+                exclusives=envelope(exclusive=True).exclusives,
+            ),
+            "valve",
+        ),
+    ],
+    ids=range(8),
+)
+def test_a_sound_envelope_is_accepted(good: Envelope) -> None:
+    require_sound(good)
