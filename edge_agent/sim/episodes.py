@@ -48,7 +48,7 @@ class Episode:
 
     def at(self, time_s: float) -> FloatArray:
         """Disturbances at `time_s`, shape (6, B); the ends stand beyond the episode."""
-        position = time_s / KNOT_S
+        position = max(time_s, 0.0) / KNOT_S
         last = len(self.knots) - 1
         k = min(max(int(position), 0), last)
         now: FloatArray = self.knots[k].copy()
