@@ -4,12 +4,14 @@ Owns: which port, policy, clock and recorder make up each verb. Must not: decide
 parse arguments. A verb is one function here; `cli.py` turns words into a call.
 """
 
+import contextlib
 import secrets
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -29,6 +31,7 @@ from edge_agent.ports.protocol import Port
 from edge_agent.ports.serial_bridge import SerialBridgePort
 from edge_agent.service import realtime
 from edge_agent.service.status import TickStats, status_document
+from firmware_bridge.serial_port import SerialPort
 
 STATUS_EVERY_NS = NS_PER_S
 
@@ -114,6 +117,7 @@ def run_control(settings: Settings, *, arm: bool, gateway_command: list[str]) ->
     clock = SystemClock()
     config = settings.config
     model = load_model(settings, clock)
+    _make_runtime_dir(settings)
     boot = secrets.token_hex(8)
     hashes = hashes_of(settings, model)
     period_ns = round(NS_PER_S / config.loop.rate_hz)
@@ -183,13 +187,27 @@ def check(settings: Settings) -> dict[str, str]:
     }
 
 
+def _make_runtime_dir(settings: Settings) -> None:
+    """The socket's folder; a service has it from systemd, a development machine has not."""
+    with contextlib.suppress(OSError):  # the relay says what is wrong with it, and the fix
+        socket_path(settings).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 def _hardware(settings: Settings) -> dict[str, Port]:
     """The ports that touch the machine, by name."""
     serial = settings.config.serial
     if settings.config.mode == "simulated" or serial is None:
-        return simulated_hardware(settings)
+        raise ConfigError(
+            "`run` drives real hardware, and this configuration is simulated",
+            where=f"{settings.source}: mode",
+            fix='set mode = "real", or use `edge-agent sim`',
+        )
     port = SerialBridgePort(
-        serial.port, serial.baud, settings.compiled, serial.sensors, lambda: secrets.randbits(32)
+        serial.port,
+        partial(SerialPort, serial.port, serial.baud),
+        settings.compiled,
+        serial.sensors,
+        lambda: secrets.randbits(32),
     )
     return {"serial": port}
 

@@ -139,9 +139,21 @@ def _add_sim(verbs: _Verbs) -> None:
 
 
 def _sim(arguments: argparse.Namespace) -> int:
-    from edge_agent.app_sim import simulate
+    from edge_agent.app_sim import SimRequest, list_scenarios, run_simulation, view_for
+    from edge_agent.sim.run import SimOptions
 
-    return simulate(arguments)
+    if arguments.scenario == "list":
+        print(list_scenarios())
+        return EXIT_OK
+    options = SimOptions(
+        device=arguments.device,
+        scenario=arguments.scenario,
+        seed=arguments.seed,
+        duration_s=arguments.duration,
+        speed=arguments.speed,
+        view=view_for(as_json=arguments.json),
+    )
+    return run_simulation(SimRequest(options, arguments.state_dir, arguments.json))
 
 
 def _add_run(verbs: _Verbs) -> None:

@@ -8,7 +8,7 @@ is ARMED, because a value held in SAFE is not the answer to any command.
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from edge_agent.core.records import Command, Quality, Reading
 from edge_agent.safety.limits import Envelope
@@ -21,7 +21,6 @@ from firmware_bridge.messages import (
     Telemetry,
     schema_hash,
 )
-from firmware_bridge.serial_port import SerialPort
 
 _NS_PER_MS: Final = 1_000_000
 _BACKOFF_FIRST_NS: Final = 100 * _NS_PER_MS
@@ -42,25 +41,48 @@ def link_identity(envelope: Envelope, feedback_sensors: tuple[str, ...]) -> Iden
     )
 
 
+class Line(Protocol):
+    """An open serial line: a tty (`firmware_bridge.serial_port`) or the simulator's cable.
+
+    Every method raises `SerialFaultError` when the line is lost, and none of them blocks.
+    """
+
+    def fileno(self) -> int | None:
+        """Readable when `read` has something; None when it cannot be waited for."""
+
+    def read(self) -> bytes:
+        """Everything that has arrived."""
+
+    def write(self, data: bytes) -> bool:
+        """Whether all of it was taken."""
+
+    def flush_output(self) -> None:
+        """Discard what was written and not sent yet."""
+
+    def close(self) -> None:
+        """Release it."""
+
+
 class SerialBridgePort:
     """All actuators of a device and the sensors that its microcontroller reads."""
 
     def __init__(
         self,
-        path: str,
-        baud: int,
+        name: str,
+        open_line: Callable[[], Line],
         envelope: Envelope,
         feedback_sensors: tuple[str, ...],
         nonce_source: Callable[[], int],
     ) -> None:
-        """`nonce_source` gives a new u32 for every session. The port opens in `poll`."""
-        self._path = path
-        self._baud = baud
+        """`name` is for people. `open_line` is called by `poll` until it succeeds, and raises
+        SerialFaultError when it cannot; `nonce_source` gives a new u32 for every session."""
+        self._name = name
+        self._open_line = open_line
         self._nonce_source = nonce_source
         self._link = Link(link_identity(envelope, feedback_sensors))
         self._sensor_channels = tuple(envelope.sensor_index[name] for name in feedback_sensors)
         self._first_actuator = len(envelope.sensors)
-        self._port: SerialPort | None = None
+        self._port: Line | None = None
         self._telemetry: Telemetry | None = None
         self._retry_at_ns = 0
         self._backoff_ns = _BACKOFF_FIRST_NS
@@ -104,7 +126,7 @@ class SerialBridgePort:
         refusal = self._link.refusal
         device = self._link.device
         return {
-            "path": self._path,
+            "path": self._name,
             "state": self._link.state.value,
             "fault": str(refusal) if refusal is not None else self._fault,
             "device_state": "" if telemetry is None else DeviceState(telemetry.state).name,
@@ -140,7 +162,7 @@ class SerialBridgePort:
         if now_ns < self._retry_at_ns:
             return False
         try:
-            self._port = SerialPort(self._path, self._baud)
+            self._port = self._open_line()
         except SerialFaultError as fault:
             self._open_failures += 1
             self._fault = str(fault)

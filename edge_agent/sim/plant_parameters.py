@@ -17,13 +17,13 @@ class PlantParameters:
     fan_power_w: float  # electrical, at full speed, with the cube of speed
     fan_idle_a: float  # motor current just above standstill
     fan_current_a: float  # additional current at full speed, with the square of speed
-    # Mixing box, d = damper: outdoor fraction =
-    # leak + (full - leak) * d * (linear + (1 - linear) * d * (3 - 2 * d))
+    # Mixing box: the outdoor fraction runs from leak to full along a blend of a line and a
+    # smooth step in the damper's position (see docs/plant.md and thermal.outdoor_fraction).
     outdoor_leak: float
     outdoor_full: float
     outdoor_linear: float
-    # Coils: effectiveness = factor * shape(valve), shape(x) = x / (x + curve * (1 - x)) with
-    # x = (valve - dead) / (1 - dead), times (1 + sag) / (1 + sag * fan)
+    # Coils: effectiveness follows the valve beyond its dead band along a hyperbola, and falls
+    # with the airflow (see thermal.py).
     heating_effectiveness: float
     heating_curve: float
     heating_dead: float

@@ -52,10 +52,11 @@ class Limits:
         self._frozen = np.where(
             self._frozen, values[MIXED] < FREEZE_CLEAR_DEGC, values[MIXED] < FREEZE_BELOW_DEGC
         )
-        moved[: HEATING, self._frozen] = 0.0
+        moved[:HEATING, self._frozen] = 0.0
         moved[COOLING, moved[HEATING] > 0.0] = 0.0
-        self.commands = moved
-        return moved
+        limited: FloatArray = moved
+        self.commands = limited
+        return limited
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

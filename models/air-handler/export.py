@@ -6,6 +6,7 @@ Owns: the graph, the two ways of quantizing it and the files' text. Must not: tr
 import hashlib
 import json
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,12 @@ from edge_agent.sim.episodes import FloatArray
 OPSET = 17
 NAME, VERSION = "air-handler-policy", "1.0.0"
 FLOAT_FILE, INT8_FILE, GOLDEN_FILE = "policy.fp32.onnx", "policy.int8.onnx", "golden.json"
+COMPARISON_FILE = "quantization.md"
 GOLDEN_TOLERANCE_PERCENT = 2.0  # int8 kernels of different CPUs round differently
 
 
 def build(weights: dict[str, Any]) -> onnx.ModelProto:
-    """observation [batch, n] -> standardise, MatMul, Add, Relu (twice), MatMul, Add, Clip."""
+    """The graph of the network: [batch, n] standardised, two hidden layers, clipped [batch, m]."""
     constants, nodes = [], []
 
     def constant(name: str, value: Any) -> str:
@@ -80,7 +82,9 @@ def quantize(model: onnx.ModelProto, method: str, observations: FloatArray) -> b
         if method == "dynamic":
             quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8)
         else:
-            edges = [n.name for n in model.graph.node if n.name not in {"product1", "sum1", "hidden1"}]
+            edges = [
+                n.name for n in model.graph.node if n.name not in {"product1", "sum1", "hidden1"}
+            ]
             quantize_static(
                 source,
                 target,
@@ -104,11 +108,51 @@ def session(model: bytes) -> ort.InferenceSession:
 
 def act(opened: ort.InferenceSession, observations: FloatArray) -> FloatArray:
     """Actions (N, 4) of a session for observations (N, n)."""
-    actions: FloatArray = opened.run(["action"], {"observation": observations.astype(np.float32)})[0]
+    actions: FloatArray = opened.run(["action"], {"observation": observations.astype(np.float32)})[
+        0
+    ]
     return actions
 
 
-def write(folder: Path, model: onnx.ModelProto, int8: bytes, method: str, observations: FloatArray) -> None:
+METHODS = ("dynamic", "static-qdq", "static-qdq-hidden")
+
+
+def write_best(folder: Path, model: onnx.ModelProto, observations: FloatArray) -> str:
+    """Quantize in every way, note the comparison, write the closest; returns its name."""
+    opened = session(model.SerializeToString())
+    sample = observations[:1000]
+    exact = _one_by_one(opened, sample)[0]
+    made, lines, distance = {}, [], {}
+    for method in METHODS:
+        made[method] = quantize(model, method, observations)
+        answers, micros = _one_by_one(session(made[method]), sample)
+        distance[method] = float(np.abs(answers - exact).mean())
+        worst = float(np.abs(answers - exact).max())
+        lines.append(
+            f"| {method} | {distance[method]:.3f} | {worst:.2f} | {micros:.1f} |"
+            f" {len(made[method])} |"
+        )
+    exact_micros = _one_by_one(opened, sample)[1]
+    lines.append(f"| float32 | 0 | 0 | {exact_micros:.1f} | {len(model.SerializeToString())} |")
+    (folder / COMPARISON_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    best = min(METHODS, key=distance.__getitem__)
+    write(folder, model, made[best], best, observations)
+    return best
+
+
+def _one_by_one(opened: ort.InferenceSession, observations: FloatArray) -> tuple[FloatArray, float]:
+    """Answers as the device asks for them, and the median time of one in microseconds."""
+    answers, times = [], []
+    for row in observations.astype(np.float32):
+        began = time.perf_counter()
+        answers.append(opened.run(["action"], {"observation": row[None]})[0][0])
+        times.append(time.perf_counter() - began)
+    return np.array(answers), float(np.median(times)) * 1e6
+
+
+def write(
+    folder: Path, model: onnx.ModelProto, int8: bytes, method: str, observations: FloatArray
+) -> None:
     """All files the runtime reads. `observations`: calibration set, golden ones picked from it."""
     float32 = model.SerializeToString()
     (folder / FLOAT_FILE).write_bytes(float32)

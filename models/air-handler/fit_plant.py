@@ -82,7 +82,10 @@ def settled(day: Day) -> np.ndarray:
 def gather(days: list[Day]) -> tuple[dict[str, FloatArray], np.ndarray]:
     """Settled rows of all days, with the number of the day of each."""
     masks = [settled(day) for day in days]
-    rows = {n: np.concatenate([d[n][m] for d, m in zip(days, masks, strict=True)]) for n in days[0].values}
+    rows = {
+        n: np.concatenate([d[n][m] for d, m in zip(days, masks, strict=True)])
+        for n in days[0].values
+    }
     return rows, np.concatenate([np.full(m.sum(), i) for i, m in enumerate(masks)])
 
 
@@ -92,7 +95,9 @@ def fit_mixing(p: PlantParameters, rows: dict[str, FloatArray]) -> PlantParamete
     def residual(x: FloatArray) -> FloatArray:
         q = dataclasses.replace(p, **dict(zip(names, x, strict=True)))
         fraction = outdoor_fraction(rows["damper"], q)
-        return rows["returned"] + fraction * (rows["outdoor"] - rows["returned"]) - rows["mixed"]
+        mixed = rows["returned"] + fraction * (rows["outdoor"] - rows["returned"])
+        misfit: FloatArray = mixed - rows["mixed"]
+        return misfit
 
     x = least_squares(residual, [0.95, 0.3], bounds=([0.5, 0], [1, 1]), loss="soft_l1").x
     return dataclasses.replace(p, **dict(zip(names, map(float, x), strict=True)))
@@ -128,7 +133,9 @@ def fit_coils(p: PlantParameters, rows: dict[str, FloatArray], day: np.ndarray) 
     def residual(x: FloatArray) -> FloatArray:
         q = dataclasses.replace(p, **dict(zip(COIL, x, strict=False)))
         factor = x[len(COIL) :].reshape(2, count)
-        effect = coil_effects(valves, rows["fan"], factor[:, day], coefficients(q, 1.0, np.array, np.array))
+        effect = coil_effects(
+            valves, rows["fan"], factor[:, day], coefficients(q, 1.0, np.array, np.array)
+        )
         heated = rows["mixed"] + effect[1] * (HOT_DEGC - rows["mixed"])
         cooled = heated + effect[0] * (CHILLED_DEGC - heated)
         error = cooled + q.fan_rise_k * rows["fan"] ** 2 - rows["supply"]
@@ -137,7 +144,10 @@ def fit_coils(p: PlantParameters, rows: dict[str, FloatArray], day: np.ndarray) 
         return np.concatenate([error, prior, (x[len(COIL) :] - 1.0) * 2.0 * scale])
 
     start = np.concatenate([guess, np.ones(2 * count)])
-    bounds = (np.concatenate([low, np.full(2 * count, 0.4)]), np.concatenate([high, np.full(2 * count, 1.6)]))
+    bounds = (
+        np.concatenate([low, np.full(2 * count, 0.4)]),
+        np.concatenate([high, np.full(2 * count, 1.6)]),
+    )
     x = least_squares(residual, start, bounds=bounds, loss="soft_l1", x_scale="jac").x
     print("day factors, cooling and heating coil:")
     print(np.round(x[len(COIL) :].reshape(2, count), 2))
@@ -177,7 +187,10 @@ def free_run(days: list[Day], p: PlantParameters, dt_s: float) -> dict[str, Floa
     """The plant driven by a day's commands and weather alone; shapes (minutes, days)."""
     plant = AirHandlerPlant(as_episode(days), p)
     minutes = len(plant.episode.knots)
-    columns = [np.stack([_bridged(d, n)[:minutes] for d in days]) for n in ("damper", "cooling", "heating", "fan", "fan_status")]
+    columns = [
+        np.stack([_bridged(d, n)[:minutes] for d in days])
+        for n in ("damper", "cooling", "heating", "fan", "fan_status")
+    ]
     commands = np.stack(columns[:4], axis=0) * 100.0
     commands[3] *= columns[4]  # the log keeps a speed signal of 20 % while the fan is off
     supply, mixed, returned = [], [], []
@@ -186,7 +199,7 @@ def free_run(days: list[Day], p: PlantParameters, dt_s: float) -> dict[str, Floa
         mixed.append(plant.state.sensors_degc[1])
         returned.append(plant.state.return_degc)
         for _ in range(round(60.0 / dt_s)):
-            plant.step(commands[:, :, minute], dt_s)
+            plant.step(list(commands[:, :, minute]), dt_s)
     return {"supply": np.array(supply), "mixed": np.array(mixed), "returned": np.array(returned)}
 
 
@@ -206,7 +219,8 @@ def fit_zone(p: PlantParameters, days: list[Day]) -> PlantParameters:
 
     def residual(x: FloatArray) -> FloatArray:
         q = dataclasses.replace(p, **dict(zip(ZONE, map(float, np.exp(x)), strict=True)))
-        return (free_run(days, q, 30.0)["returned"] - truth)[masks]
+        misfit: FloatArray = (free_run(days, q, 30.0)["returned"] - truth)[masks]
+        return misfit
 
     x = least_squares(residual, guess, bounds=bounds, loss="soft_l1", diff_step=0.02, max_nfev=12).x
     return dataclasses.replace(p, **dict(zip(ZONE, map(float, np.exp(x)), strict=True)))
@@ -220,16 +234,31 @@ def report(label: str, days: list[Day], p: PlantParameters) -> None:
         mask = settled(day)
         errors = [run[n][mask, b] - day[n][mask] for n in ("supply", "mixed", "returned")]
         total.append(errors)
-        print(f"| {day.date} | {mask.sum()} | " + " | ".join(f"{np.sqrt(np.mean(e**2)):.2f} ({np.mean(e):+.2f})" for e in errors) + " |")
+        print(
+            f"| {day.date} | {mask.sum()} | "
+            + " | ".join(f"{np.sqrt(np.mean(e**2)):.2f} ({np.mean(e):+.2f})" for e in errors)
+            + " |"
+        )
     all_errors = [np.concatenate([t[i] for t in total]) for i in range(3)]
-    print(f"| all | {len(all_errors[0])} | " + " | ".join(f"{np.sqrt(np.mean(e**2)):.2f} ({np.mean(e):+.2f})" for e in all_errors) + " |")
+    print(
+        f"| all | {len(all_errors[0])} | "
+        + " | ".join(f"{np.sqrt(np.mean(e**2)):.2f} ({np.mean(e):+.2f})" for e in all_errors)
+        + " |"
+    )
 
 
 def write(p: PlantParameters) -> None:
-    lines = [f"    {f.name}={round(float(f'{getattr(p, f.name):.4g}'), 6)!r}," for f in dataclasses.fields(p)]
-    head = '"""Fitted parameters of the air handler. Written by models/air-handler/fit_plant.py."""\n\n'
+    lines = [
+        f"    {f.name}={round(float(f'{getattr(p, f.name):.4g}'), 6)!r},"
+        for f in dataclasses.fields(p)
+    ]
+    head = '"""Fitted parameters of the air handler, by models/air-handler/fit_plant.py."""\n\n'
     TARGET.write_text(
-        head + "from edge_agent.sim.plant_parameters import PlantParameters\n\nFITTED = PlantParameters(\n" + "\n".join(lines) + "\n)\n"
+        head
+        + "from edge_agent.sim.plant_parameters import PlantParameters\n\n"
+        + "FITTED = PlantParameters(\n"
+        + "\n".join(lines)
+        + "\n)\n"
     )
 
 

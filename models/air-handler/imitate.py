@@ -31,7 +31,7 @@ def gather(episode: Episode, net: PolicyNet | None, teacher_share: float, dt_s: 
         lesson = teach(plant)
         if learner is None:
             wanted = lesson
-            observation = np.stack(features.compute(values, limits.commands, dt_s), axis=1)
+            observation = np.stack(features.compute(values, list(limits.commands), dt_s), axis=1)
         else:
             wanted = np.where(led, lesson, learner.decide(values, limits.commands, dt_s))
             observation = learner.observation

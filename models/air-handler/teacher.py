@@ -33,7 +33,9 @@ def teach(plant: AirHandlerPlant) -> FloatArray:
     wanted = setpoint - rise + correction.clip(-2.0, 2.0)
     damper, mixed = _damper(s.return_degc, world[episodes.OUTDOOR], wanted, p)
     valves = _valves(plant, mixed, wanted)
-    return np.stack([damper, valves[0], valves[1], np.full_like(damper, FAN)]) * occupied * 100.0
+    fan = np.full_like(damper, FAN)
+    positions: FloatArray = np.stack([damper, valves[0], valves[1], fan]) * occupied * 100.0
+    return positions
 
 
 def reachable(plant: AirHandlerPlant) -> FloatArray:
@@ -41,7 +43,12 @@ def reachable(plant: AirHandlerPlant) -> FloatArray:
     ends = []
     for wanted, coil in ((-50.0, 0), (80.0, 1)):
         world = plant.disturbances
-        _, mixed = _damper(plant.state.return_degc, world[episodes.OUTDOOR], np.full(plant.batch, wanted), plant.parameters)
+        _, mixed = _damper(
+            plant.state.return_degc,
+            world[episodes.OUTDOOR],
+            np.full(plant.batch, wanted),
+            plant.parameters,
+        )
         water = world[episodes.CHILLED_WATER + coil]
         ends.append(mixed + _full_effect(plant)[coil] * (water - mixed))
     rise = plant.parameters.fan_rise_k * FAN * FAN
@@ -71,7 +78,9 @@ def _damper(
     span = np.where(np.abs(span) < 0.3, np.where(span < 0.0, -0.3, 0.3), span)
     fraction = ((wanted - returned) / span).clip(low, high)
     cold = (COLDEST_MIXED_DEGC - returned) / span
-    fraction = np.where(outdoor < COLDEST_MIXED_DEGC, np.minimum(fraction, np.maximum(cold, 0.0)), fraction)
+    fraction = np.where(
+        outdoor < COLDEST_MIXED_DEGC, np.minimum(fraction, np.maximum(cold, 0.0)), fraction
+    )
     return np.interp(fraction, fractions, _DAMPERS), returned + fraction * (outdoor - returned)
 
 

@@ -86,7 +86,7 @@ OWNERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "edge_agent/sim/mcu_process.py",
         ),
         # Jitter of reconnections, seeds of simulations; never a decision.
-        "random": ("edge_agent/app.py", "edge_agent/app_gateway.py", "edge_agent/gateway/"),
+        "random": ("edge_agent/app_gateway.py", "edge_agent/gateway/", "edge_agent/sim/world.py"),
         "serial": (),
         "asyncio": (),
         "concurrent": (),

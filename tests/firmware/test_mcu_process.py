@@ -15,6 +15,7 @@ import pytest
 from edge_agent.core.records import Command
 from edge_agent.ports.serial_bridge import SerialBridgePort
 from edge_agent.safety.devices.air_handler import ENVELOPE
+from firmware_bridge.serial_port import SerialPort
 
 MS = 1_000_000
 FEEDBACK = ("fan_current", "damper_position")
@@ -23,8 +24,14 @@ import os, sys, time
 from edge_agent.core.records import Command
 from edge_agent.ports.serial_bridge import SerialBridgePort
 from edge_agent.safety.devices.air_handler import ENVELOPE
-port = SerialBridgePort(sys.argv[1], 115200, ENVELOPE, ("fan_current", "damper_position"),
-                        lambda: int.from_bytes(os.urandom(4), "little"))
+from firmware_bridge.serial_port import SerialPort
+port = SerialBridgePort(
+    "mcu",
+    lambda: SerialPort(sys.argv[1], 115200),
+    ENVELOPE,
+    ("fan_current", "damper_position"),
+    lambda: int.from_bytes(os.urandom(4), "little"),
+)
 while True:
     port.poll(time.monotonic_ns())
     port.apply(time.monotonic_ns(), Command((1, 0, 0, 1), True))
@@ -92,7 +99,10 @@ def drive(port: SerialBridgePort, command: Command, state: str, limit_s: float =
 
 def new_port(mcu: Mcu) -> SerialBridgePort:
     nonces = iter(range(1, 1000))
-    return SerialBridgePort(str(mcu.link), 115_200, ENVELOPE, FEEDBACK, lambda: next(nonces))
+    path = str(mcu.link)
+    return SerialBridgePort(
+        path, lambda: SerialPort(path, 115_200), ENVELOPE, FEEDBACK, lambda: next(nonces)
+    )
 
 
 def test_a_killed_host_leaves_the_outputs_safe_within_the_dead_man(mcu: Mcu) -> None:

@@ -3,7 +3,6 @@
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import cast
 
 from edge_agent.core.clock import Clock, SystemClock
 from edge_agent.core.records import Proposal
@@ -16,8 +15,6 @@ from edge_agent.sim.mcu_process import FEEDBACK_SENSORS
 from edge_agent.sim.run import SimOptions, SimParts, SimResult, simulate
 from edge_agent.sim.scenarios import Scenario
 from edge_agent.sim.transport import MemoryCable
-from firmware_bridge.errors import PortUnavailableError
-from firmware_bridge.serial_port import SerialPort
 
 SPECS = (
     FeatureSpec(kind=FeatureKind.DIFFERENCE, channel="supply_temperature", minus="supply_setpoint"),
@@ -27,7 +24,9 @@ SPECS = (
         minus="supply_setpoint",
         time_constant_s=900.0,
     ),
-    FeatureSpec(kind=FeatureKind.DIFFERENCE, channel="supply_setpoint", minus="outdoor_temperature"),
+    FeatureSpec(
+        kind=FeatureKind.DIFFERENCE, channel="supply_setpoint", minus="outdoor_temperature"
+    ),
     FeatureSpec(kind=FeatureKind.VALUE, channel="occupancy"),
 )
 
@@ -45,29 +44,13 @@ class SplitRangePolicy:
 
 
 def features() -> Features:
-    return Features(
-        SPECS, [s.name for s in ENVELOPE.sensors], [a.name for a in ENVELOPE.actuators]
-    )
+    return Features(SPECS, [s.name for s in ENVELOPE.sensors], [a.name for a in ENVELOPE.actuators])
 
 
-class MemoryBridge(SerialBridgePort):
+def memory_bridge(cable: MemoryCable, nonce_source: Callable[[], int]) -> SerialBridgePort:
     """The real port on a cable in memory."""
-
-    def __init__(self, cable: MemoryCable, nonce_source: Callable[[], int]) -> None:
-        super().__init__("", 0, ENVELOPE, FEEDBACK_SENSORS[ENVELOPE.device], nonce_source)
-        self._cable = cable
-
-    def _open(self, now_ns: int) -> bool:
-        if now_ns < self._retry_at_ns:
-            return False
-        try:
-            self._port = cast(SerialPort, self._cable.open())
-        except PortUnavailableError:
-            self._retry_later(now_ns)
-            return False
-        self._opens += 1
-        self._link.open(now_ns, self._nonce_source())
-        return True
+    feedback = FEEDBACK_SENSORS[ENVELOPE.device]
+    return SerialBridgePort(cable.name, cable.open, ENVELOPE, feedback, nonce_source)
 
 
 def header(scenario: Scenario, seed: int) -> Header:
@@ -96,7 +79,7 @@ def parts(folder: Path, seed: int = 1) -> SimParts:
         envelope=ENVELOPE,
         make_policy=policy,
         make_features=features,
-        make_bridge=MemoryBridge,
+        make_bridge=memory_bridge,
         make_recorder=recorder,
         wall=SystemClock(),
     )

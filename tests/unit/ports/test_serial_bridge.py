@@ -14,6 +14,7 @@ from edge_agent.ports.serial_bridge import SerialBridgePort
 from edge_agent.safety.devices.air_handler import ENVELOPE
 from edge_agent.sim.mcu import SimulatedMcu
 from edge_agent.sim.mcu_terminal import Terminal
+from firmware_bridge.serial_port import SerialPort
 
 MS = 1_000_000
 FEEDBACK = ("fan_current", "damper_position")
@@ -30,8 +31,9 @@ class Rig:
         self.terminal = Terminal(self.link)
         self.nonces = itertools.count(1)
         self.mcu = SimulatedMcu(ENVELOPE, FEEDBACK, 7, now_ns=self.now_ns)
+        path = str(self.link)
         self.port = SerialBridgePort(
-            str(self.link), 115_200, ENVELOPE, FEEDBACK, lambda: next(self.nonces)
+            path, lambda: SerialPort(path, 115_200), ENVELOPE, FEEDBACK, lambda: next(self.nonces)
         )
 
     def tick(self, command: Command) -> list[Reading]:

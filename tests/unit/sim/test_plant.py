@@ -1,3 +1,9 @@
+"""The simulated air handler: signs, balances, sensors, repeatability, no way to break it."""
+
+"""The simulated air handler obeys physics, and repeats exactly."""
+
+import itertools
+
 import numpy as np
 import pytest
 
@@ -52,7 +58,7 @@ def test_supply_follows_a_valve_monotonically(valve: int, sign: float) -> None:
     for command, opening in zip(commands, (0.0, 10.0, 25.0, 50.0, 75.0, 100.0), strict=True):
         command[valve] = opening
     temperatures = [sign * supply_after(command) for command in commands]
-    assert all(a < b for a, b in zip(temperatures, temperatures[1:], strict=False))
+    assert all(a < b for a, b in itertools.pairwise(temperatures))
 
 
 def test_opening_the_damper_cools_in_the_cold_and_warms_in_the_heat() -> None:

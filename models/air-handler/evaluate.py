@@ -1,0 +1,126 @@
+"""Scores float, int8 and the tuned PI on the same episodes at the device's rate.
+
+    python models/air-handler/evaluate.py [--episodes 100] [--card]
+
+Owns: the comparison and the card. Must not: train or tune. With --card the result replaces
+the table in MODEL_CARD.md; every number there comes from here.
+"""
+
+import argparse
+import re
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from closed_loop import Controller, Score, run
+from export import COMPARISON_FILE, FLOAT_FILE, INT8_FILE
+from export import session as open_session
+from observation import new_features
+from pid import TUNED, SplitRangePi
+
+from edge_agent.sim.episodes import FloatArray, sample
+
+HERE = Path(__file__).parent
+CARD = HERE / "MODEL_CARD.md"
+EPISODES = 100
+FIRST_SEED = 9_000  # apart from every seed of training and of the PI's search
+DURATION_S = 3600.0
+DEVICE_DT_S = 0.1
+BEGIN, END = "<!-- scores: begin -->", "<!-- scores: end -->"
+
+
+class OnnxController:
+    """A model file as a controller. The int8 model is asked row by row, as the device asks:
+    dynamic quantization takes its scale from all rows that it is given at once."""
+
+    def __init__(self, file: Path, row_by_row: bool) -> None:
+        self._session: ort.InferenceSession = open_session(file.read_bytes())
+        self._features = new_features()
+        self._row_by_row = row_by_row
+
+    def decide(self, values: list[FloatArray], commands: FloatArray, dt_s: float) -> FloatArray:
+        """Wanted positions (4, B) in percent."""
+        rows = self._features.compute(values, list(commands), dt_s)
+        observation = np.stack(rows, axis=1).astype(np.float32)
+        run_one, names = self._session.run, ["action"]
+        if not self._row_by_row:
+            action: FloatArray = run_one(names, {"observation": observation})[0].T
+            return action
+        answers = [run_one(names, {"observation": row})[0] for row in observation[:, None]]
+        return np.concatenate(answers).T
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One line of the table."""
+
+    name: str
+    score: Score
+
+    def line(self) -> str:
+        s = self.score
+        return (
+            f"| {self.name} | {s.rms_k():.3f} | {s.overshoot():.2f} | {s.energy_kwh():.3f} |"
+            f" {s.travel_percent_h():.0f} | {s.simultaneous_s.sum():.0f} |"
+        )
+
+
+def evaluate(episodes: int) -> list[Result]:
+    """Every controller on the same seeds."""
+    controllers: list[tuple[str, Controller]] = [
+        ("int8 (shipped)", OnnxController(HERE / INT8_FILE, row_by_row=True)),
+        ("float32", OnnxController(HERE / FLOAT_FILE, row_by_row=False)),
+        ("tuned split-range PI", SplitRangePi(TUNED)),
+    ]
+    results = []
+    for name, controller in controllers:
+        episode = sample(range(FIRST_SEED, FIRST_SEED + episodes), DURATION_S)
+        results.append(Result(name=name, score=run(episode, controller, DEVICE_DT_S)))
+    return results
+
+
+def table(results: list[Result]) -> str:
+    """Markdown."""
+    head = (
+        "| controller | RMS error, K | overshoot, K | coil energy, kWh | travel, %/h |"
+        " heating and cooling at once, s |\n|---|---|---|---|---|---|"
+    )
+    return "\n".join([head, *(result.line() for result in results)])
+
+
+def write_card(results: list[Result]) -> None:
+    """Replace the two tables of the card."""
+    text = table(results)
+    print(text)
+    comparison = (HERE / COMPARISON_FILE).read_text(encoding="utf-8").rstrip()
+    head = (
+        "| int8 by | mean difference from float, % | largest, % | one inference, µs | bytes |\n"
+        "|---|---|---|---|---|"
+    )
+    stamped = (
+        f"{BEGIN}\n{text}\n\nDate: {time.strftime('%Y-%m-%d')}.\n\n{head}\n{comparison}\n{END}"
+    )
+    card = CARD.read_text(encoding="utf-8")
+    CARD.write_text(
+        re.sub(f"{BEGIN}.*{END}", lambda _: stamped, card, flags=re.DOTALL), encoding="utf-8"
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--episodes", type=int, default=EPISODES)
+    parser.add_argument("--card", action="store_true", help="replace the tables in the card")
+    arguments = parser.parse_args()
+    results = evaluate(arguments.episodes)
+    if arguments.card:
+        write_card(results)
+    else:
+        print(table(results))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
