@@ -114,7 +114,11 @@ def _forced(s: _Subject, name: str, counts: int) -> str:
 
 
 def _invalid(s: _Subject) -> str:
-    return f"{s.name} cannot be trusted (last good value {s.value(s.reason.number)})"
+    # One rule covers whatever a sample may have against it; the readings say which.
+    return (
+        f"{s.name} cannot be trusted: no number, out of range, a jump, or unchanged for too long"
+        f" (last good value {s.value(s.reason.number)})"
+    )
 
 
 def _link_lost(s: _Subject) -> str:

@@ -63,6 +63,7 @@ class SegmentWriter:
         self._records_lost = 0
         self._segments_deleted = 0
         self._error = ""
+        self._last_path = ""
         self._open()
 
     @property
@@ -109,9 +110,9 @@ class SegmentWriter:
         self._records += count
 
     def status(self) -> dict[str, int | str]:
-        """Counters and the last failure, by name."""
+        """Counters, the newest segment (also after `close`) and the last failure, by name."""
         return {
-            "path": str(self.path or ""),
+            "path": self._last_path,
             "records": self._records,
             "records_lost": self._records_lost,
             "segments": self._number,
@@ -153,6 +154,7 @@ class SegmentWriter:
             self._abandon()
             return False
         self._written = len(FILE_START) + len(self._header)
+        self._last_path = str(self.path)
         return True
 
     def _abandon(self) -> None:

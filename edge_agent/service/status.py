@@ -97,7 +97,7 @@ def status_text(document: Mapping[str, Any]) -> str:
     for section, items in {**sections, "gateway": document["gateway"]}.items():
         if isinstance(items, Mapping):
             lines += ["", section]
-            lines += [f"  {key:<30}{value}" for key, value in _flat(items)]
+            lines += [f"  {key:<47} {value}" for key, value in _flat(items)]
     return "\n".join(lines)
 
 

@@ -16,7 +16,7 @@ from edge_agent.sim.faults import Fault, FaultKind
 ALL = "all"
 DEFAULT = "normal"
 _ARM_S = 5.0
-_FIRST_FAULT_S = 300.0  # by then the unit is up and near its set-point
+_FIRST_FAULT_S = 180.0  # by then the unit is up and near its set-point
 _SAMPLE_S = 1.2  # one sample of a sensor and two ticks
 _RETURN_S = 5.0 + _SAMPLE_S  # the supervisor's dwell after the last trouble
 
@@ -113,7 +113,7 @@ _TABLE = (
     Scenario(
         name="sensor-frozen",
         summary="the supply temperature sticks at one value; noticed after 30 minutes",
-        duration_s=2280.0,
+        duration_s=2100.0,
         injections=(
             _sensor(
                 FaultKind.SENSOR_FROZEN,
@@ -126,7 +126,7 @@ _TABLE = (
     Scenario(
         name="sensor-nan",
         summary="the mixed temperature is not a number for 30 s",
-        duration_s=420.0,
+        duration_s=300.0,
         injections=(
             _sensor(
                 FaultKind.SENSOR_NAN,
@@ -139,7 +139,7 @@ _TABLE = (
     Scenario(
         name="sensor-silent",
         summary="the outdoor temperature stops reporting for 200 s",
-        duration_s=600.0,
+        duration_s=450.0,
         injections=(
             _sensor(
                 FaultKind.SENSOR_SILENT,
@@ -152,7 +152,7 @@ _TABLE = (
     Scenario(
         name="sensor-spike",
         summary="one sample of the return temperature is 25 degC off",
-        duration_s=360.0,
+        duration_s=240.0,
         injections=(
             _sensor(
                 FaultKind.SENSOR_SPIKE,
@@ -165,25 +165,25 @@ _TABLE = (
     Scenario(
         name="model-garbage",
         summary="the model gives NaN, infinity, a wrong shape, huge values, then alternates",
-        duration_s=540.0,
+        duration_s=420.0,
         injections=(
-            _model(FaultKind.MODEL_NAN, 300.0, 6.0, Rule.NOT_FINITE),
-            _model(FaultKind.MODEL_INFINITE, 330.0, 6.0, Rule.NOT_FINITE),
-            _model(FaultKind.MODEL_WRONG_SHAPE, 360.0, 6.0, Rule.WRONG_SHAPE),
-            _model(FaultKind.MODEL_HUGE, 390.0, 10.0, Rule.ABOVE_MAX),
-            _model(FaultKind.MODEL_ALTERNATING, 450.0, 20.0, Rule.RATE_UP, Rule.RATE_DOWN),
+            _model(FaultKind.MODEL_NAN, 180.0, 6.0, Rule.NOT_FINITE),
+            _model(FaultKind.MODEL_INFINITE, 210.0, 6.0, Rule.NOT_FINITE),
+            _model(FaultKind.MODEL_WRONG_SHAPE, 240.0, 6.0, Rule.WRONG_SHAPE),
+            _model(FaultKind.MODEL_HUGE, 270.0, 10.0, Rule.ABOVE_MAX),
+            _model(FaultKind.MODEL_ALTERNATING, 330.0, 20.0, Rule.RATE_UP, Rule.RATE_DOWN),
         ),
     ),
     Scenario(
         name="serial-unplugged",
         summary="the microcontroller's cable is pulled for 20 s and put back",
-        duration_s=420.0,
+        duration_s=300.0,
         injections=(_link(FaultKind.SERIAL_UNPLUGGED, 20.0),),
     ),
     Scenario(
         name="mcu-reset",
         summary="the microcontroller's watchdog resets it",
-        duration_s=420.0,
+        duration_s=300.0,
         injections=(_link(FaultKind.MCU_RESET, 0.0),),
     ),
 )

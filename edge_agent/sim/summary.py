@@ -128,6 +128,12 @@ def summary_text(name: str, data: Mapping[str, Any]) -> str:
         *((label, f"{data[key]:.2f} kWh") for label, key in _ENERGY if key in data),
         ("travel", _pairs(data["travel_percent"], " %")),
     ]
+    if "wall_s" in data:
+        rows.append(
+            ("wall time", f"{data['wall_s']:.1f} s; a decision takes {data['step_mean_us']:.0f} us")
+        )
+    if "recording" in data:
+        rows.append(("recording", _recording(data["recording"])))
     lines = [f"scenario {name}"]
     lines += [f"  {label:<18}{text}" for label, text in rows]
     for fault in data["faults"]:
@@ -155,6 +161,12 @@ def _pairs(items: Mapping[str, float], unit: str) -> str:
 
 def _error(rms: float | None) -> str:
     return "never occupied and active" if rms is None else f"{rms:.3f} degC RMS, occupied, active"
+
+
+def _recording(status: Mapping[str, int | str]) -> str:
+    lost = f"{status['records_lost']} records lost: {status['error']}"
+    kept = f"{status['records']} records in {status['path'] or 'no file'}"
+    return f"{kept}; {lost}" if status["records_lost"] else kept
 
 
 def _seconds(value: float | None) -> str:

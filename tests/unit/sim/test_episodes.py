@@ -1,5 +1,3 @@
-"""Episodes: seeded, independent of their batch, in range, smooth where weather is."""
-
 """Episodes are seeded, smooth and within what the sensors can say."""
 
 import numpy as np

@@ -1,5 +1,3 @@
-"""The simulated air handler: signs, balances, sensors, repeatability, no way to break it."""
-
 """The simulated air handler obeys physics, and repeats exactly."""
 
 import itertools
