@@ -115,10 +115,7 @@ def _forced(s: _Subject, name: str, counts: int) -> str:
 
 def _invalid(s: _Subject) -> str:
     # One rule covers whatever a sample may have against it; the readings say which.
-    return (
-        f"{s.name} cannot be trusted: no number, out of range, a jump, or unchanged for too long"
-        f" (last good value {s.value(s.reason.number)})"
-    )
+    return f"{s.name} is invalid, jumped or stuck (last good value {s.value(s.reason.number)})"
 
 
 def _link_lost(s: _Subject) -> str:

@@ -115,7 +115,7 @@ class SummaryBuilder:
 
 
 def summary_text(name: str, data: Mapping[str, Any]) -> str:
-    """The summary of one run as a table of at most 100 columns."""
+    """The summary of one run as a table for people."""
     rows = [
         ("ticks", f"{data['ticks']} in {data['simulated_s']:.0f} simulated seconds"),
         ("missed deadlines", str(data["missed_deadlines"])),
