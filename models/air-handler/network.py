@@ -42,7 +42,7 @@ def _rounded_channel(weight: torch.Tensor) -> torch.Tensor:
     return _through(torch.round(weight / step) * step, weight)
 
 
-class PolicyNet(nn.Module):  # type: ignore[misc]  # type: ignore[misc]  # torch is not installed beside mypy
+class PolicyNet(nn.Module):  # type: ignore[misc]  # torch is not installed beside mypy
     """Maps features (B, n) to damper, cooling, heating and fan in percent (B, 4)."""
 
     def __init__(self, mean: FloatArray, deviation: FloatArray) -> None:
