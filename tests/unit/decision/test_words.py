@@ -49,8 +49,10 @@ FIRST = len(ENVELOPE.sensors)
         ),
         (
             Reason(Rule.INTERLOCK, MIXED, 250),
-            "interlock freeze: mixed_temperature is 2.50 degC,"
-            " forces outdoor_damper to 0.0 %, cooling_valve to 0.0 %",
+            (
+                "interlock freeze: mixed_temperature is 2.50 degC,"
+                " forces outdoor_damper to 0.0 %, cooling_valve to 0.0 %"
+            ),
         ),
         (
             Reason(Rule.LATE, FIRST, 250_000_000),

@@ -38,6 +38,6 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
 
 
 def test_a_name_like_no_other_is_answered_with_the_list() -> None:
-    with pytest.raises(ConfigError, match="one of: normal, .*, all") as refusal:
+    with pytest.raises(ConfigError, match=r"one of: normal, .*, all") as refusal:
         select("%%%")
     assert "did you mean" not in str(refusal.value)
