@@ -34,6 +34,12 @@ _BAD_INPUT: Mapping[Quality, Rule] = {
 }
 # Plain integers: an enumeration's member costs a lookup each time it is named.
 _GOOD = int(Quality.GOOD)
+_STALE_INPUT = int(Rule.STALE_INPUT)
+_ACTIVE = int(Mode.ACTIVE)
+_RAMPING = int(Mode.RAMPING)
+_UNARMED = (int(Mode.SAFE), int(Mode.TRIPPED))
+_STARTS_FROM = (int(Mode.ARMING), int(Mode.RAMPING))
+_NO_OPS: frozenset[int] = frozenset()
 # A gap of more than two periods is a deadline that was missed, whatever the cause.
 _PERIODS_TO_MISS = 2
 
@@ -62,13 +68,13 @@ class Agent:
         self._features_ns = -1
         self._supervisor = supervisor.initial(0)
         self._envelope_state = envelope_step.initial(envelope, 0)
+        self._command = self._safe  # the last verdict's
         self._effects = effects.initial(envelope)
 
     @property
     def command(self) -> Command:
         """What the hardware is to be told after the last step."""
-        armed = self._supervisor.mode not in (Mode.SAFE, Mode.TRIPPED)
-        return Command(tuple(s.last for s in self._envelope_state.actuators), armed)
+        return Command(self._command, self._supervisor.mode not in _UNARMED)
 
     @property
     def mode(self) -> Mode:
@@ -89,7 +95,7 @@ class Agent:
         mode_before = self._supervisor.mode
         self._supervise(now_ns, dt_ns, snapshot, intents, refusals)
         mode = self._supervisor.mode
-        if mode == Mode.ACTIVE and mode_before in (Mode.ARMING, Mode.RAMPING):
+        if mode == _ACTIVE and mode_before in _STARTS_FROM:
             self._restart_from_measured(snapshot)
         self._envelope_state, verdict = envelope_step.step(
             self.envelope,
@@ -98,6 +104,7 @@ class Agent:
             snapshot,
             now_ns,
         )
+        self._command = verdict.command
         if refusals:
             verdict = verdict.__class__(verdict.command, (*refusals, *verdict.reasons))
         return TickRecord(
@@ -121,7 +128,7 @@ class Agent:
         for c in self._needed:
             if qualities[c] != _GOOD:
                 rule = _BAD_INPUT[Quality(qualities[c])]
-                number = snapshot.ages_ns[c] if rule == Rule.STALE_INPUT else snapshot.counts[c]
+                number = snapshot.ages_ns[c] if rule == _STALE_INPUT else snapshot.counts[c]
                 return (), Proposal(None, 0, (Reason(rule, c, number),))
         if dt_ns <= 0:
             return (), Proposal(None, 0, (Reason(Rule.CLOCK_FAULT, -1, dt_ns),))
@@ -129,10 +136,7 @@ class Agent:
         since_ns = now_ns - self._features_ns if self._features_ns >= 0 else dt_ns
         self._features_ns = now_ns
         values = [n / u for n, u in zip(snapshot.counts, self._units, strict=False)]
-        commands = [
-            s.last / u
-            for s, u in zip(self._envelope_state.actuators, self._actuator_units, strict=True)
-        ]
+        commands = [n / u for n, u in zip(self._command, self._actuator_units, strict=True)]
         features = self._features.compute(values, commands, since_ns / NS_PER_S)
         return tuple(features), self.policy.propose(features)
 
@@ -145,14 +149,14 @@ class Agent:
         refusals: Sequence[Reason],
     ) -> None:
         """Gather the tick's facts and move the supervisor."""
-        command = tuple([s.last for s in self._envelope_state.actuators])
+        command = self._command
         self._effects, overdue = effects.step(
             self.envelope, self._effects, command, snapshot, now_ns
         )
         late = dt_ns > _PERIODS_TO_MISS * self._period_ns or dt_ns <= 0
         facts = supervisor.Facts(
             now_ns=now_ns,
-            ops=frozenset([i.op for i in intents]),
+            ops=frozenset([i.op for i in intents]) if intents else _NO_OPS,
             no_proposal=refusals[0] if refusals else None,
             link_lost=self._link_lost(snapshot),
             missed=Reason(Rule.DEADLINE_MISSED, -1, dt_ns) if late else None,
@@ -171,7 +175,7 @@ class Agent:
 
     def _trip(self, snapshot: Snapshot, dt_ns: int) -> Reason | None:
         """A ramp that no clock drives, or an interlock that latches, engaged by a seen value."""
-        if dt_ns <= 0 and self._supervisor.mode == Mode.RAMPING:
+        if dt_ns <= 0 and self._supervisor.mode == _RAMPING:
             return Reason(Rule.CLOCK_FAULT, -1, dt_ns)  # it would never arrive
         for c, lock in self._trips:
             value = snapshot.counts[c]
