@@ -117,6 +117,7 @@ def run_control(settings: Settings, *, arm: bool, gateway_command: list[str]) ->
     clock = SystemClock()
     config = settings.config
     model = load_model(settings, clock)
+    hardware = _hardware(settings)
     _make_runtime_dir(settings)
     boot = secrets.token_hex(8)
     hashes = hashes_of(settings, model)
@@ -126,7 +127,7 @@ def run_control(settings: Settings, *, arm: bool, gateway_command: list[str]) ->
         Welcome(boot, config.device, hashes),
         _mqtt_channels(settings),
     )
-    ports: dict[str, Port] = {"gateway": relay, **_hardware(settings)}
+    ports: dict[str, Port] = {"gateway": relay, **hardware}
     stats = TickStats(period_ns)
     granted = realtime.set_up(config.loop.realtime_priority)
     facts = {"boot": boot, "version": __version__, "hashes": hashes, "realtime": granted}
