@@ -77,7 +77,7 @@ def run_gateway_process(settings: Settings, parent_pid: int | None) -> int:
         envelope=settings.envelope,
         settings=mqtt,
         socket_path=socket_path(settings),
-        password=_password(mqtt.password_file) if mqtt else "",
+        password=broker_password(settings),
         parent_pid=parent_pid,
     )
     recorder = FlightRecorder(settings)
@@ -102,8 +102,12 @@ def run_feed(job: FeedJob) -> int:
     return EXIT_TRANSIENT if summary.unacked else EXIT_OK
 
 
-def _password(file: str) -> str:
-    """The broker's password: the first line of a file that only its owner should read."""
+def broker_password(settings: Settings) -> str:
+    """The first line of a file that only its owner should read; empty when none is configured.
+
+    Raises ConfigError when the file cannot be read or holds none.
+    """
+    file = settings.config.mqtt.password_file if settings.config.mqtt else ""
     if not file:
         return ""
     try:

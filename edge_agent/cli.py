@@ -18,7 +18,7 @@ from typing import TypeAlias
 
 from edge_agent import __version__
 from edge_agent.config import DEFAULT_PATH, Settings, load, with_state_dir
-from edge_agent.core.errors import EXIT_OK, ConfigError, EdgeAgentError
+from edge_agent.core.errors import EXIT_OK, EXIT_USAGE, ConfigError, EdgeAgentError
 
 _DESCRIPTION = """\
 Let a learned policy move real things, inside limits that are fixed in code.
@@ -38,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = arguments.verb(arguments)
     except EdgeAgentError as error:
         print(f"edge-agent: {error}", file=sys.stderr)
-        return error.exit_code
+        # What was wrong with an option's value is usage, whoever found out.
+        return EXIT_USAGE if error.where.startswith("--") else error.exit_code
     except BrokenPipeError:  # `edge-agent ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
@@ -67,12 +68,7 @@ _Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noq
 
 
 def _verb(verbs: _Verbs, name: str, summary: str, description: str) -> argparse.ArgumentParser:
-    return verbs.add_parser(
-        name,
-        help=summary,
-        description=description,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    return verbs.add_parser(name, help=summary, description=description)
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +76,7 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
         "--config",
         type=Path,
         metavar="FILE",
-        help=f"configuration; without it {DEFAULT_PATH} if there is one, else a simulation",
+        help=f"configuration (default: {DEFAULT_PATH} if it is there, else a simulation)",
     )
     parser.add_argument(
         "--state-dir",
@@ -111,28 +107,36 @@ def _add_sim(verbs: _Verbs) -> None:
         " microcontroller, on simulated time: the same seed gives the same run. Ends by itself"
         " with a summary and leaves a recording under STATE_DIR/recordings/.",
     )
-    parser.add_argument("--device", default="air-handler", help="which device")
+    parser.add_argument(
+        "--device", default="air-handler", help="which device (default: %(default)s)"
+    )
     parser.add_argument(
         "--scenario",
         default="normal",
-        help="what happens to it; 'list' prints them, 'all' runs all",
+        help="what happens to it; 'list' prints them, 'all' runs all (default: %(default)s)",
     )
-    parser.add_argument("--seed", type=int, default=1, help="of weather, load and noise")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="of weather, load and noise (default: %(default)s)"
+    )
     parser.add_argument(
         "--duration",
         type=float,
         metavar="S",
-        help="simulated seconds; the scenario's own if absent",
+        help="simulated seconds (default: the scenario's own)",
     )
     parser.add_argument(
         "--speed",
         type=float,
         default=0.0,
         metavar="N",
-        help="times real time; 0: as fast as it can",
+        help="times real time (default: as fast as it can)",
     )
     parser.add_argument(
-        "--state-dir", type=Path, default=_user_state_dir(), metavar="DIR", help="where to record"
+        "--state-dir",
+        type=Path,
+        default=_user_state_dir(),
+        metavar="DIR",
+        help="where to record (default: %(default)s)",
     )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON only")
     parser.set_defaults(verb=_sim)
@@ -163,7 +167,8 @@ def _add_run(verbs: _Verbs) -> None:
         "run the control process (and its gateway)",
         "Reads the sensors, decides, and drives the actuators inside the device's envelope,"
         " until SIGTERM or Ctrl-C; then it brings the outputs to their safe action, waits for"
-        " the microcontroller to confirm, and exits 0.",
+        " the microcontroller to confirm, and exits 0. Needs a configuration with"
+        ' mode = "real" and [serial]; try it first with `edge-agent check`.',
     )
     _add_config(parser)
     parser.add_argument(
@@ -183,7 +188,8 @@ def _run(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     gateway: list[str] = []
     if not arguments.no_gateway:
-        gateway = [sys.executable, "-m", "edge_agent", "gateway", "--with-parent"]
+        gateway = [sys.executable, "-m", "edge_agent", "gateway"]
+        gateway += ["--with-parent", str(os.getpid())]
         for option, value in (("--config", arguments.config), ("--state-dir", arguments.state_dir)):
             gateway += [option, str(value)] if value else []
     return run_control(settings, arm=arguments.arm, gateway_command=gateway)
@@ -199,7 +205,7 @@ def _add_gateway(verbs: _Verbs) -> None:
     )
     _add_config(parser)
     parser.add_argument(
-        "--with-parent", action="store_true", help="end when the process that started it ends"
+        "--with-parent", type=int, metavar="PID", help="end when this parent process ends"
     )
     parser.set_defaults(verb=_gateway)
 
@@ -207,8 +213,7 @@ def _add_gateway(verbs: _Verbs) -> None:
 def _gateway(arguments: argparse.Namespace) -> int:
     from edge_agent.app_gateway import run_gateway_process
 
-    parent = os.getppid() if arguments.with_parent else None
-    return run_gateway_process(_settings(arguments), parent)
+    return run_gateway_process(_settings(arguments), arguments.with_parent)
 
 
 def _add_check(verbs: _Verbs) -> None:
@@ -217,7 +222,8 @@ def _add_check(verbs: _Verbs) -> None:
         "check",
         "check a configuration and its model without moving anything",
         "Loads everything that `run` would load, runs the model's golden vectors, and says"
-        " what it found. Exit 0: `run` would start. Exit 78: what is wrong, where, and the fix.",
+        " what it found. Exit 0: a real configuration would start. Exit 78: what is wrong, where,"
+        " and the fix.",
     )
     _add_config(parser)
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
@@ -226,14 +232,18 @@ def _add_check(verbs: _Verbs) -> None:
 
 def _check(arguments: argparse.Namespace) -> int:
     from edge_agent.app import check
+    from edge_agent.app_gateway import broker_password
 
-    findings = check(_settings(arguments))
+    settings = _settings(arguments)
+    broker_password(settings)
+    findings = check(settings)
     if arguments.json:
         _print_json(findings)
     else:
         for name, value in findings.items():
             print(f"{name:<18} {value}")
-        print("ok: this configuration can run")
+        real = settings.config.mode == "real"
+        print("ok: this configuration can run" if real else "ok: it is simulated (edge-agent sim)")
     return EXIT_OK
 
 
@@ -267,15 +277,26 @@ def _add_feed(verbs: _Verbs) -> None:
         verbs,
         "feed",
         "play a recorded log onto MQTT topics",
-        "Publishes the rows of a CSV log (plain, .gz or .xz) at their recorded pace, for"
-        " commissioning and tests. Cells are sent as they are, bad ones too.",
+        "Publishes the rows of a CSV log (plain, .gz or .xz) at their recorded pace to a running"
+        " broker, for commissioning and tests. Cells are sent as they are, bad ones too.",
     )
-    parser.add_argument("log", type=Path, metavar="LOG.csv")
+    parser.add_argument("log", type=Path, metavar="LOG.csv", help="the log, with a header row")
     parser.add_argument(
         "--map", type=Path, required=True, metavar="MAP.toml", help="columns to topics"
     )
-    parser.add_argument("--broker", default="127.0.0.1:1883", metavar="HOST:PORT")
-    parser.add_argument("--speed", type=float, default=1.0, metavar="N", help="times real time")
+    parser.add_argument(
+        "--broker",
+        default="127.0.0.1:1883",
+        metavar="HOST:PORT",
+        help="where to publish (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--speed",
+        type=float,
+        default=1.0,
+        metavar="N",
+        help="times real time (default: %(default)s)",
+    )
     parser.add_argument("--first", default="", metavar="ROW", help="first row (number or time)")
     parser.add_argument("--last", default="", metavar="ROW", help="last row (number or time)")
     parser.add_argument("--dry-run", action="store_true", help="print what would be sent")
