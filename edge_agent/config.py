@@ -25,6 +25,11 @@ from edge_agent.safety import devices
 from edge_agent.safety.limits import Envelope
 from edge_agent.safety.tighten import tighten
 
+# What Linux has a constant for; slower ones cannot carry a command vector at 10 Hz.
+_BAUD_RATES = (
+    *(9600, 19200, 38400, 57600, 115200, 230400, 460800, 500000, 576000, 921600),
+    *(1000000, 1152000, 1500000, 2000000, 2500000, 3000000, 3500000, 4000000),
+)
 DEFAULT_PATH = Path("/etc/edge-agent/agent.toml")
 
 
@@ -126,6 +131,7 @@ def settings_of(config: Config, source: str) -> Settings:
         envelope = tighten(compiled, _limit_changes(config, compiled))
         _check_sources(config, envelope)
         _check_loop(config.loop)
+        _check_files(config)
     except ConfigError as error:
         where = f"{source}: {error.where}" if error.where else source
         raise ConfigError(error.what, where=where, fix=error.fix) from error
@@ -169,7 +175,7 @@ def _read(file: Path) -> tuple[dict[str, Any], str]:
         raise ConfigError(
             f"cannot be read: {error.strerror}",
             where=str(file),
-            fix="give the right path with --config, or write one: edge-agent init",
+            fix="give the right path with --config; docs/configuration.md shows a whole one",
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(
@@ -305,4 +311,25 @@ def _check_loop(loop: LoopConfig) -> None:
             f"{loop.realtime_priority} is out of range",
             where="loop.realtime_priority",
             fix="choose 1 to 80, or 0 for the normal scheduler",
+        )
+
+
+def _check_files(config: Config) -> None:
+    """What would otherwise be found out by a process that is already running."""
+    serial = config.serial
+    if serial is not None and not serial.port:
+        raise ConfigError("is empty", where="serial.port", fix="such as /dev/serial/by-id/...")
+    if serial is not None and serial.baud not in _BAUD_RATES:
+        raise ConfigError(
+            f"{serial.baud} is not a standard baud rate",
+            where="serial.baud",
+            fix=f"one of: {', '.join(map(str, _BAUD_RATES))}",
+        )
+    limits = config.recording
+    if not 1 <= limits.segment_mb_max <= limits.total_mb_max // 2:
+        raise ConfigError(
+            f"a segment of {limits.segment_mb_max} MB does not fit twice into"
+            f" {limits.total_mb_max} MB",
+            where="recording",
+            fix="choose segment_mb_max of 1 or more, and total_mb_max of at least twice that",
         )
