@@ -1,0 +1,233 @@
+"""The command line: what it teaches, what it prints where, and with which code it ends."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge_agent.cli import main
+from edge_agent.core.errors import EXIT_CONFIG, EXIT_OK, EXIT_TRANSIENT, EXIT_USAGE
+from tests.unit.test_config import REAL_COMPLETE
+
+ROOT = Path(__file__).parents[2]
+# What the help of each verb must mention: what it needs and how it ends.
+TAUGHT = {
+    "sim": ("simulated", "--scenario", "'list'", "summary", "recording"),
+    "run": ("envelope", "SIGTERM", 'mode = "real"', "[serial]", "--arm", "edge-agent check"),
+    "gateway": ("MQTT", "edge-agent run", "--config"),
+    "check": ("golden", "Exit 0", "Exit 78"),
+    "status": ("socket", "mode", "--config", "--state-dir"),
+    "feed": ("broker", "--map", ".xz", "--dry-run"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_machine_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("edge_agent.cli.DEFAULT_PATH", tmp_path / "none.toml")
+    monkeypatch.chdir(tmp_path)
+
+
+def write(folder: Path, text: str) -> str:
+    file = folder / "agent.toml"
+    file.write_text(text, encoding="utf-8")
+    return str(file)
+
+
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """The exit code and the diagnostics; nothing may have gone to stdout."""
+    try:
+        code = main(arguments)
+    except SystemExit as stop:  # argparse's own way out
+        code = int(stop.code or 0)
+    out, err = capsys.readouterr()
+    assert out == ""
+    return code, err
+
+
+@pytest.mark.parametrize("verb", sorted(TAUGHT))
+def test_the_help_of_every_verb_teaches(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([verb, "--help"])
+    assert stop.value.code == EXIT_OK
+    text = " ".join(capsys.readouterr().out.split())
+    for words in TAUGHT[verb]:
+        assert words in text
+    assert "default: None" not in text
+    assert "default: False" not in text
+
+
+def test_the_first_help_names_every_verb_and_every_exit_code(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = capsys.readouterr().out
+    assert all(f"  {verb} " in text for verb in TAUGHT)
+    assert all(f" {code} " in text for code in ("0", "1", "2", "78"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        ([], "VERB"),
+        (["fly"], "'fly'"),
+        (["sim", "--duration", "long"], "--duration"),
+        (["sim", "--duration", "-5"], "--duration"),
+        (["sim", "--speed", "nan"], "--speed"),
+        (["sim", "--scenario", "sensor-frosen"], "did you mean 'sensor-frozen'?"),
+        (["check", "--jsn"], "--jsn"),
+        (["feed"], "LOG.csv"),
+        (["feed", "a.csv", "--map", "m.toml", "--broker", "nowhere"], "HOST:PORT"),
+    ],
+)
+def test_wrong_usage_ends_with_2(
+    arguments: list[str], part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, err = refused(arguments, capsys)
+    assert code == EXIT_USAGE
+    assert part in err
+
+
+@pytest.mark.parametrize("verb", ["check", "run", "gateway", "status"])
+def test_a_configuration_that_is_absent_ends_with_78(
+    verb: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, err = refused([verb, "--config", "absent.toml"], capsys)
+    assert code == EXIT_CONFIG
+    assert "absent.toml: cannot be read" in err
+    assert "fix:" in err
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("[loop]\nrate_hertz = 5", "did you mean 'rate_hz'?"),
+        ("mode = 'real'", "needs the microcontroller"),
+        ("device = 'toaster'", "use one of: air-handler"),
+        ("[model]\npath = 'nowhere'", "nowhere/manifest.toml: no such file"),
+        ("[serial]\nport = 'x'\nbaud = 12345", "12345 is not a standard baud rate"),
+        ("[serial]\nport = 'x'\nbaud = 0", "0 is not a standard baud rate"),
+        ("[serial]\nport = ''", "serial.port: is empty"),
+        ("[recording]\nsegment_mb_max = 0", "recording: a segment of 0 MB"),
+        ("[recording]\nsegment_mb_max = 300", "300 MB does not fit twice into 512 MB"),
+        ("[limits.supply_fan]\nmax = 200", "wider than the hard-coded"),
+        ("[mqtt]\nusername = 'me'\npassword_file = 'gone'", "mqtt.password_file gone"),
+    ],
+)
+def test_a_bad_configuration_ends_with_78(
+    tmp_path: Path, text: str, part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, err = refused(["check", "--config", write(tmp_path, text)], capsys)
+    assert code == EXIT_CONFIG
+    assert part in err
+    assert "fix:" in err
+
+
+def test_an_empty_password_file_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "secret").write_text("\n", encoding="utf-8")
+    text = "[mqtt]\nusername = 'me'\npassword_file = 'secret'"
+    code, err = refused(["check", "--config", write(tmp_path, text)], capsys)
+    assert code == EXIT_CONFIG
+    assert "is empty" in err
+
+
+def test_check_says_what_would_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--config", write(tmp_path, REAL_COMPLETE)]) == EXIT_OK
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "/dev/ttyACM0" in out
+    assert out.endswith("ok: this configuration can run\n")
+
+
+def test_check_without_a_configuration_says_that_it_is_simulated(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["check"]) == EXIT_OK
+    assert capsys.readouterr().out.endswith("ok: it is simulated (edge-agent sim)\n")
+
+
+def test_check_as_json_is_one_object_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--json"]) == EXIT_OK
+    findings = json.loads(capsys.readouterr().out)
+    assert set(findings) == {
+        "configuration",
+        "device",
+        "mode",
+        "envelope",
+        "tightened",
+        "model",
+        "golden deviation",
+        "serial",
+        "broker",
+        "recordings",
+    }
+    assert findings["device"] == "air-handler"
+
+
+def test_run_refuses_a_simulated_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, err = refused(["run", "--state-dir", str(tmp_path / "state")], capsys)
+    assert code == EXIT_CONFIG
+    assert 'set mode = "real", or use `edge-agent sim`' in err
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_status_without_a_running_agent_says_so(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, err = refused(["status", "--state-dir", str(tmp_path), *options], capsys)
+    assert code == EXIT_TRANSIENT
+    assert "no answer from the control process" in err
+    assert "is `edge-agent run` running" in err
+
+
+def test_sim_lists_its_scenarios(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sim", "--scenario", "list"]) == EXIT_OK
+    out = capsys.readouterr().out
+    assert "sensor-frozen" in out
+    assert "serial-unplugged" in out
+
+
+def test_sim_as_json_is_one_list_and_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["sim", "--duration", "10", "--json", "--state-dir", str(tmp_path)]
+    assert main(arguments) == EXIT_OK
+    (run,) = json.loads(capsys.readouterr().out)
+    assert (run["scenario"], run["seed"], run["problems"]) == ("normal", 1, [])
+    assert run["commands_outside_envelope"] == 0
+    assert list((tmp_path / "recordings").iterdir())
+
+
+def test_a_state_folder_of_the_machine_is_used_by_default(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))
+    with pytest.raises(SystemExit):
+        main(["sim", "--help"])
+    assert str(tmp_path / "xdg") in "".join(capsys.readouterr().out.split())
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == EXIT_OK
+    assert capsys.readouterr().out.startswith("edge-autonomy ")
+
+
+def test_a_reader_that_leaves_early_is_no_error(tmp_path: Path) -> None:
+    command = f'"{sys.executable}" -m edge_agent sim --scenario list; echo "exit $?" >&2'
+    ended = subprocess.run(
+        ["bash", "-c", f"({command}) | true"],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        check=False,
+        text=True,
+    )
+    assert "exit 0" in ended.stderr
+    assert "Traceback" not in ended.stderr
