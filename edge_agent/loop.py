@@ -70,15 +70,12 @@ class Operator:
 
     def finished(self, tick: TickRecord) -> bool:
         """Whether the loop may end: stopped, safe, and the hardware said so or is silent."""
-        first = len(self.envelope.sensors)
-        for reading in tick.readings:
-            if reading.channel >= first:
-                self._applied[reading.channel - first] = reading.counts
         if not self.stop_requested:
             return False
         if self._stop_ns < 0:
             self._stop_ns = tick.now_ns
-            self._applied.clear()  # only what is reported from now on counts
+        else:  # only what is reported after the first tick of the stop counts
+            self._note_applied(tick)
         if tick.mode in (Mode.SAFE, Mode.TRIPPED):
             self._safe_ns = tick.now_ns if self._safe_ns < 0 else self._safe_ns
             safe = {i: a.safe.counts for i, a in enumerate(self.envelope.actuators)}
@@ -86,6 +83,12 @@ class Operator:
             if self.confirmed or tick.now_ns - self._safe_ns > CONFIRM_WITHIN_NS:
                 return True
         return tick.now_ns - self._stop_ns > STOP_WITHIN_NS
+
+    def _note_applied(self, tick: TickRecord) -> None:
+        first = len(self.envelope.sensors)
+        for reading in tick.readings:
+            if reading.channel >= first:
+                self._applied[reading.channel - first] = reading.counts
 
 
 def run(parts: Parts, operator: Operator, stats: TickStats) -> None:
