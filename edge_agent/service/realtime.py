@@ -32,7 +32,9 @@ def _scheduler(priority: int) -> str:
     if priority == 0:
         return "normal"
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+        # Not for children: a gateway of the same class would make the tick wait for it.
+        policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+        os.sched_setscheduler(0, policy, os.sched_param(priority))
     except OSError as error:
         return f"normal (SCHED_FIFO {priority} refused: {error.strerror})"
     return f"SCHED_FIFO {priority}"
