@@ -83,6 +83,8 @@ def status_text(document: Mapping[str, Any]) -> str:
     `document` has `control` (see `status_document`), `gateway` and `relay`.
     """
     control = document["control"]
+    if not control:
+        return "starting: nothing decided yet"
     lines = [f"{control['device']}  {control['mode']}  {control['cause']}".rstrip()]
     lines += [f"  {reason}" for reason in control["reasons"]]
     lines.append("")

@@ -68,7 +68,7 @@ def header(scenario: Scenario, seed: int) -> Header:
     )
 
 
-def parts(folder: Path, seed: int = 1) -> SimParts:
+def parts(folder: Path, seed: int = 1, wall: Clock | None = None) -> SimParts:
     def recorder(scenario: Scenario) -> SegmentWriter:
         return SegmentWriter(folder, header(scenario, seed), 64_000_000, 512_000_000)
 
@@ -81,9 +81,10 @@ def parts(folder: Path, seed: int = 1) -> SimParts:
         make_features=features,
         make_bridge=memory_bridge,
         make_recorder=recorder,
-        wall=SystemClock(),
+        wall=wall or SystemClock(),
     )
 
 
 def run(folder: Path, options: SimOptions, out: io.StringIO | None = None) -> list[SimResult]:
+    """Run the options as they are, with real time for a wall clock."""
     return list(simulate(options, parts(folder, options.seed), out or io.StringIO()))

@@ -3,12 +3,27 @@
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edge_agent.cli import main
+from edge_agent.core.clock import NS_PER_S
 from edge_agent.core.errors import EXIT_CONFIG, EXIT_OK, EXIT_TRANSIENT, EXIT_USAGE
+from edge_agent.core.records import (
+    Mode,
+    Proposal,
+    Quality,
+    Reason,
+    Rule,
+    Snapshot,
+    TickRecord,
+    Verdict,
+)
+from edge_agent.safety.devices.air_handler import ENVELOPE
+from edge_agent.service.status import TickStats, status_document
 from tests.unit.test_config import REAL_COMPLETE
 
 ROOT = Path(__file__).parents[2]
@@ -184,6 +199,74 @@ def test_status_without_a_running_agent_says_so(
     assert code == EXIT_TRANSIENT
     assert "no answer from the control process" in err
     assert "is `edge-agent run` running" in err
+
+
+def answer_of(control: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a control process that says `control` be the one that is asked."""
+    document = {"control": control, "gateway": {"connected": True, "report": {"records": 7}}}
+    monkeypatch.setattr("edge_agent.app_gateway.query_status", lambda *_: document)
+
+
+def control_document() -> dict[str, Any]:
+    sensors, actuators = len(ENVELOPE.sensors), len(ENVELOPE.actuators)
+    channels = sensors + actuators
+    cause = Reason(Rule.STALE_INPUT, 2, 160 * NS_PER_S)
+    tick = TickRecord(
+        tick=1,
+        now_ns=NS_PER_S,
+        readings=(),
+        intents=(),
+        snapshot=Snapshot(
+            (2150,) * channels, (NS_PER_S,) * channels, (Quality.GOOD, Quality.STALE) + (0,) * 11
+        ),
+        features=(),
+        proposal=Proposal(None),
+        verdict=Verdict((123, 0, 0, 0), (Reason(Rule.NOT_FINITE, sensors),)),
+        mode=Mode.HOLDING,
+        cause=cause,
+    )
+    return status_document(ENVELOPE, tick, TickStats(NS_PER_S), {"serial": {"state": "armed"}})
+
+
+def test_status_tells_mode_cause_reasons_channels_and_links(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer_of(control_document(), monkeypatch)
+    assert main(["status"]) == EXIT_OK
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("air-handler  HOLDING  outdoor_temperature is stale: 160.0 s old")
+    assert "not a finite number" in lines[1]
+    text = "\n".join(" ".join(line.split()) for line in lines)
+    assert "supply_temperature 21.50 GOOD 1.00 s" in text
+    assert "mixed_temperature 21.50 STALE" in text
+    assert "outdoor_damper 215.00 GOOD 1.00 s command 12.30" in text
+    assert "serial\nstate armed" in text
+    assert "report.records 7" in text
+
+
+def test_status_as_json_is_one_object_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer_of(control_document(), monkeypatch)
+    assert main(["status", "--json"]) == EXIT_OK
+    document = json.loads(capsys.readouterr().out)
+    assert set(document) == {"control", "gateway"}
+    assert {"device", "mode", "cause", "reasons", "command", "channels", "ticks"} <= set(
+        document["control"]
+    )
+    assert document["control"]["channels"]["supply_temperature"] == {
+        "value": 21.5,
+        "quality": "GOOD",
+        "age_s": 1.0,
+    }
+
+
+def test_status_of_an_agent_that_just_started_is_no_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer_of({}, monkeypatch)
+    assert main(["status"]) == EXIT_OK
+    assert capsys.readouterr().out == "starting: nothing decided yet\n"
 
 
 def test_sim_lists_its_scenarios(capsys: pytest.CaptureFixture[str]) -> None:

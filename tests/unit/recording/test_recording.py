@@ -132,6 +132,24 @@ def test_an_intact_record_of_another_kind_is_named_and_stepped_over(tmp_path: Pa
     assert [d.kind for d in reader.damage] == [DamageKind.NOT_UNDERSTOOD] * 2
 
 
+def test_a_file_that_lost_its_header_still_gives_its_ticks(tmp_path: Path) -> None:
+    path = tmp_path / "x.rec"
+    ticks = b"".join(layout.encode_record(encoded(n)) for n in range(2))
+    path.write_bytes(layout.FILE_START + ticks)
+    reader = SegmentReader(path)
+    assert reader.header is None
+    assert [t.tick for t in reader] == [0, 1]
+    assert reader.damage == []
+
+
+def test_reading_twice_gives_the_same_ticks_and_the_same_damage(tmp_path: Path) -> None:
+    path = write(tmp_path, 3)
+    path.write_bytes(path.read_bytes()[:-1])
+    reader = SegmentReader(path)
+    assert list(reader) == list(reader)
+    assert len(reader.damage) == 1
+
+
 def test_an_empty_file_is_a_recording_cut_short(tmp_path: Path) -> None:
     path = tmp_path / "empty.rec"
     path.touch()
@@ -279,27 +297,31 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, resource.RLIM_INFINITY))
 writer = SegmentWriter(Path(sys.argv[1]), header(), 1_000_000, 10_000_000)
 for number in range(50):
     writer.append(encoded(number))
-resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-writer.append(encoded(50))
+if sys.argv[2] == "freed":
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    writer.append(encoded(50))
 writer.close()
 status = writer.status()
 print(status["records"], status["records_lost"], status["error"])
 """
 
 
-def test_a_full_disk_costs_records_and_neither_raises_nor_damages(tmp_path: Path) -> None:
+@pytest.mark.parametrize("later", ["freed", "still full"])
+def test_a_full_disk_costs_records_and_neither_raises_nor_damages(
+    tmp_path: Path, later: str
+) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", FULL_DISK, str(tmp_path)],
+        [sys.executable, "-c", FULL_DISK, str(tmp_path), later],
         capture_output=True,
         text=True,
         check=True,
         cwd=Path(__file__).parents[3],
     )
     kept, lost, error = done.stdout.strip().split(" ", 2)
-    assert int(kept) + int(lost) == 51
+    expected = [50] if later == "freed" else []
+    assert int(kept) + int(lost) == 50 + len(expected)
     assert int(lost) > 0
     assert error == "File too large"
     reader = SegmentReader(segments(tmp_path)[0])
-    read = [t.tick for t in reader]
-    assert read == [*range(int(kept) - 1), 50]
+    assert [t.tick for t in reader] == [*range(int(kept) - len(expected)), *expected]
     assert reader.damage == []

@@ -294,6 +294,14 @@ def test_a_command_out_of_range_for_any_reason_becomes_the_safe_value() -> None:
     assert reasons == [Reason(Rule.INTERNAL_ERROR, 1, 301)]
 
 
+def test_a_memory_that_went_bad_still_gives_a_command_in_range() -> None:
+    limits = envelope()
+    start = state(limits, last=(301, -101))
+    _, verdict = step(limits, start, order(Mode.HOLDING), snapshot(), T0 + 1)
+    assert verdict.command == (20, 20)
+    assert rules(verdict.reasons) == [Rule.INTERNAL_ERROR, Rule.INTERNAL_ERROR]
+
+
 def test_standing_still_with_full_budgets_keeps_the_very_same_memory() -> None:
     limits = envelope()
     memory, _ = step(limits, state(limits), order(Mode.ACTIVE, 20, 20), snapshot(), T0 + S)
