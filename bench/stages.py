@@ -24,14 +24,14 @@ from bench.device import NS_PER_S, BenchDevice
 from bench.processes import ROOT, Subject
 from edge_agent import loop
 from edge_agent.cli import main as edge_agent
-from edge_agent.decision import agent as agent_module
+from edge_agent.decision.agent import Agent
 from edge_agent.decision.features import Features
 from edge_agent.decision.snapshot import SnapshotBuilder
 from edge_agent.inference.manifest import load_manifest
 from edge_agent.inference.session import OnnxPolicy
 from edge_agent.ports.gateway_relay import GatewayRelay
 from edge_agent.ports.serial_bridge import SerialBridgePort
-from edge_agent.safety import devices
+from edge_agent.safety import devices, envelope, gate
 from edge_agent.service.status import TickStats
 from firmware_bridge.link import Link
 from firmware_bridge.serial_port import SerialPort
@@ -48,10 +48,10 @@ STAGES: tuple[tuple[Any, str, str], ...] = (
     (SnapshotBuilder, "at", "  snapshot at"),
     (Features, "compute", "  features"),
     (OnnxPolicy, "propose", "  policy"),
-    (agent_module.gate, "admit", "  gate"),
-    (agent_module.Agent, "_supervise", "  effects and supervisor"),
-    (agent_module.envelope_step, "step", "  envelope"),
-    (agent_module.Agent, "step", "agent step"),
+    (gate, "admit", "  gate"),
+    (Agent, "_supervise", "  effects and supervisor"),
+    (envelope, "step", "  envelope"),
+    (Agent, "step", "agent step"),
     (Link, "set_outputs", "  link set"),
     (SerialPort, "write", "  serial write"),
     (SerialBridgePort, "apply", "serial apply"),
@@ -92,12 +92,12 @@ def _watched(function: Callable[..., Any], book: Callable[[int], None]) -> Calla
 def measure(rate_hz: int, ticks: int, priority: int) -> dict[str, float]:
     """Median microseconds per stage, from `ticks` ticks at `rate_hz` (0: free running)."""
     folder = ROOT / "models" / DEVICE
-    envelope = devices.find(DEVICE)
-    file = folder / load_manifest(folder, envelope).file
-    subject = Subject(envelope, folder, file, priority)
+    limits = devices.find(DEVICE)
+    file = folder / load_manifest(folder, limits).file
+    subject = Subject(limits, folder, file, priority)
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as state,
-        BenchDevice(envelope, in_session=True) as device,
+        BenchDevice(limits, in_session=True) as device,
     ):
         out = Path(state) / "stages.json"
         program = [str(Path(__file__).resolve()), "--child", str(out)]
