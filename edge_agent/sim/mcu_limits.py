@@ -71,14 +71,17 @@ class Output:
         self._down = min(self._down + limits.rate_down * elapsed_ms, limits.burst_down)
 
     def follow(self, wanted: int) -> bool:
-        """Move towards `wanted` as far as range and rate allow; True if that is not all."""
+        """Move towards `wanted` as far as range and rate allow; True if that is not all.
+
+        The rate holds away from the safe value only: what makes an output safer, an interlock
+        or a ramp of the host, is never slowed here.
+        """
         limits = self.limits
+        low = min(self.counts, limits.safe_counts)
+        high = max(self.counts, limits.safe_counts)
         target = max(limits.min_counts, min(limits.max_counts, wanted))
-        target = max(self.counts - self._down // 1000, min(self.counts + self._up // 1000, target))
-        move = target - self.counts
-        if move > 0:
-            self._up -= move * 1000
-        else:
-            self._down += move * 1000
+        target = max(low - self._down // 1000, min(high + self._up // 1000, target))
+        self._up -= max(0, target - high) * 1000
+        self._down -= max(0, low - target) * 1000
         self.counts = target
         return target != wanted

@@ -192,6 +192,22 @@ def test_a_jump_is_clamped_to_the_device_own_rate_and_said_so() -> None:
     assert device.mcu.counters.sets_clamped == 1
 
 
+@pytest.mark.parametrize(("start", "wanted"), [(900, 0), (900, 300), (-40, 0), (-40, -10)])
+def test_a_move_towards_the_safe_value_is_never_slowed(start: int, wanted: int) -> None:
+    """An interlock that shuts a valve must reach the pin, not a ramp of the device's own."""
+    output = Output(output_limits(ENVELOPE.actuators[1], 500)._replace(min_counts=-1000))
+    output.counts = start
+    assert not output.follow(wanted)
+    assert output.counts == wanted
+
+
+def test_a_move_through_the_safe_value_is_slowed_beyond_it() -> None:
+    output = Output(output_limits(ENVELOPE.actuators[1], 500)._replace(min_counts=-1000))
+    output.counts = 900
+    assert output.follow(-500)
+    assert output.counts == -1  # the margin of one count, and nothing saved up
+
+
 def test_telemetry_keeps_its_period_and_skips_what_it_missed() -> None:
     device = Device()
     device.mcu.set_sensors((12, 34))
@@ -231,7 +247,8 @@ def test_no_sequence_of_commands_leaves_range_or_rate(moves: list[tuple[int, int
         clamped = output.follow(wanted)
         assert clamped == (output.counts != wanted)
         assert limits.min_counts <= output.counts <= limits.max_counts
-        travelled += max(0, output.counts - before)
+        # Towards the safe value an output may move at once; away from it, at the rate.
+        travelled += max(0, output.counts - max(before, limits.safe_counts))
         elapsed_ms += wait_ms
         assert travelled * 1000 <= limits.rate_up * elapsed_ms + 1000
 
