@@ -96,7 +96,11 @@ class Agent:
         self._supervise(now_ns, dt_ns, snapshot, intents, refusals)
         mode = self._supervisor.mode
         if mode == _ACTIVE and mode_before in _STARTS_FROM:
-            self._restart_from_measured(snapshot)
+            # Activation starts where the hardware really stands.
+            self._restart_from(snapshot.counts[len(self._units) :])
+        elif mode == _RAMPING and self._link_lost(snapshot) is not None:
+            # Its own dead man makes it safe; when it is back it must find nothing else to do.
+            self._restart_from(self._safe)
         self._envelope_state, verdict = envelope_step.step(
             self.envelope,
             self._envelope_state,
@@ -150,15 +154,21 @@ class Agent:
     ) -> None:
         """Gather the tick's facts and move the supervisor."""
         command = self._command
-        self._effects, overdue = effects.step(
-            self.envelope, self._effects, command, snapshot, now_ns
-        )
+        link_lost = self._link_lost(snapshot)
+        overdue = None
+        if link_lost is None:
+            self._effects, overdue = effects.step(
+                self.envelope, self._effects, command, snapshot, now_ns
+            )
+        else:
+            # A command that nobody obeys has no effect to wait for; the lost link itself acts.
+            self._effects = effects.initial(self.envelope)
         late = dt_ns > _PERIODS_TO_MISS * self._period_ns or dt_ns <= 0
         facts = supervisor.Facts(
             now_ns=now_ns,
             ops=frozenset([i.op for i in intents]) if intents else _NO_OPS,
             no_proposal=refusals[0] if refusals else None,
-            link_lost=self._link_lost(snapshot),
+            link_lost=link_lost,
             missed=Reason(Rule.DEADLINE_MISSED, -1, dt_ns) if late else None,
             trip=self._trip(snapshot, dt_ns) or overdue,
             at_safe=command == self._safe,
@@ -183,9 +193,8 @@ class Agent:
                 return Reason(Rule.INTERLOCK, c, value)
         return None
 
-    def _restart_from_measured(self, snapshot: Snapshot) -> None:
-        """Activation starts where the hardware really stands."""
-        applied = snapshot.counts[len(self.envelope.sensors) :]
+    def _restart_from(self, counts: tuple[int, ...]) -> None:
+        """Let the envelope go on from these outputs, not from its last command."""
         self._envelope_state = envelope_step.restart_from(
-            self.envelope, self._envelope_state, applied
+            self.envelope, self._envelope_state, counts
         )

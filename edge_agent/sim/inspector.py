@@ -66,6 +66,11 @@ class Inspector:
             if self._engaged[k]:
                 for name, counts in lock.forces:
                     forced[envelope.actuator_index[name]].add(counts)
+        obeyed = tick.snapshot.qualities[self._first :]
+        if tick.mode == Mode.RAMPING and any(q != Quality.GOOD for q in obeyed):
+            # Nothing moves by a command that nobody obeys: it may be the safe one at once.
+            for i, limits in enumerate(envelope.actuators):
+                forced[i].add(limits.safe.counts)
         for pair in envelope.exclusives:
             first, second = (envelope.actuator_index[n] for n in (pair.first, pair.second))
             for i, other in ((first, second), (second, first)):

@@ -176,9 +176,9 @@ _TABLE = (
     ),
     Scenario(
         name="serial-unplugged",
-        summary="the microcontroller's cable is pulled for 20 s and put back",
+        summary="the microcontroller's cable is pulled for 90 s and put back",
         duration_s=300.0,
-        injections=(_link(FaultKind.SERIAL_UNPLUGGED, 20.0),),
+        injections=(_link(FaultKind.SERIAL_UNPLUGGED, 90.0),),
     ),
     Scenario(
         name="mcu-reset",

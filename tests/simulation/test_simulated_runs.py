@@ -50,7 +50,7 @@ def test_nothing_breaks_in_a_normal_run(tmp_path: Path) -> None:
 def test_the_same_seed_gives_the_same_recording_byte_for_byte(tmp_path: Path) -> None:
     kept = []
     for folder, seed in (("a", 5), ("b", 5), ("c", 6)):
-        options = SimOptions(scenario="serial-unplugged", seed=seed, duration_s=215.0)
+        options = SimOptions(scenario="serial-unplugged", seed=seed, duration_s=290.0)
         run(tmp_path / folder, options)
         (path,) = segments(tmp_path / folder)
         kept.append(path.read_bytes())

@@ -163,6 +163,19 @@ def test_activation_makes_no_jump_from_what_the_hardware_applies() -> None:
     assert bench.tick().verdict.command == (192, -45)
 
 
+def test_hardware_that_comes_back_finds_the_safe_values_waiting() -> None:
+    """Else an output that its own dead man made safe would first move up to an old command."""
+    bench = Bench().armed()
+    bench.ticks(20)
+    assert bench.agent.command.counts != (20, 20)
+    bench.applied = ()
+    records = bench.ticks(8)
+    assert records[-1].mode == Mode.RAMPING
+    assert records[-1].verdict.command == (20, 20)
+    bench.applied = (20, 20)
+    assert bench.tick().verdict.command == (20, 20)
+
+
 @pytest.mark.parametrize("silent", ["never", "later"])
 def test_hardware_that_does_not_answer_is_a_lost_link(silent: str) -> None:
     bench = Bench()
