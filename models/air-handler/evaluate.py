@@ -13,15 +13,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import onnxruntime as ort
+from choose import COMPARISON_FILE
 from closed_loop import Controller, Score, run
-from export import COMPARISON_FILE, FLOAT_FILE, INT8_FILE
-from export import session as open_session
-from observation import new_features
+from export import FLOAT_FILE, INT8_FILE
+from onnx_controller import OnnxController
 from pid import TUNED, SplitRangePi
 
-from edge_agent.sim.episodes import FloatArray, sample
+from edge_agent.sim.episodes import sample
 
 HERE = Path(__file__).parent
 CARD = HERE / "MODEL_CARD.md"
@@ -30,27 +28,6 @@ FIRST_SEED = 9_000  # apart from every seed of training and of the PI's search
 DURATION_S = 3600.0
 DEVICE_DT_S = 0.1
 BEGIN, END = "<!-- scores: begin -->", "<!-- scores: end -->"
-
-
-class OnnxController:
-    """A model file as a controller. The int8 model is asked row by row, as the device asks:
-    dynamic quantization takes its scale from all rows that it is given at once."""
-
-    def __init__(self, file: Path, row_by_row: bool) -> None:
-        self._session: ort.InferenceSession = open_session(file.read_bytes())
-        self._features = new_features()
-        self._row_by_row = row_by_row
-
-    def decide(self, values: list[FloatArray], commands: FloatArray, dt_s: float) -> FloatArray:
-        """Wanted positions (4, B) in percent."""
-        rows = self._features.compute(values, list(commands), dt_s)
-        observation = np.stack(rows, axis=1).astype(np.float32)
-        run_one, names = self._session.run, ["action"]
-        if not self._row_by_row:
-            action: FloatArray = run_one(names, {"observation": observation})[0].T
-            return action
-        answers = [run_one(names, {"observation": row})[0] for row in observation[:, None]]
-        return np.concatenate(answers).T
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +48,8 @@ class Result:
 def evaluate(episodes: int) -> list[Result]:
     """Every controller on the same seeds."""
     controllers: list[tuple[str, Controller]] = [
-        ("int8 (shipped)", OnnxController(HERE / INT8_FILE, row_by_row=True)),
-        ("float32", OnnxController(HERE / FLOAT_FILE, row_by_row=False)),
+        ("int8 (shipped)", OnnxController((HERE / INT8_FILE).read_bytes(), row_by_row=True)),
+        ("float32", OnnxController((HERE / FLOAT_FILE).read_bytes(), row_by_row=False)),
         ("tuned split-range PI", SplitRangePi(TUNED)),
     ]
     results = []
@@ -97,8 +74,8 @@ def write_card(results: list[Result]) -> None:
     print(text)
     comparison = (HERE / COMPARISON_FILE).read_text(encoding="utf-8").rstrip()
     head = (
-        "| int8 by | mean difference from float, % | largest, % | one inference, µs | bytes |\n"
-        "|---|---|---|---|---|"
+        "| int8 by | mean difference from float, % | largest, % | RMS error, K | travel, %/h |"
+        " one inference, µs | bytes |\n|---|---|---|---|---|---|---|"
     )
     stamped = (
         f"{BEGIN}\n{text}\n\nDate: {time.strftime('%Y-%m-%d')}.\n\n{head}\n{comparison}\n{END}"

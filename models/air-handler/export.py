@@ -6,7 +6,6 @@ Owns: the graph, the two ways of quantizing it and the files' text. Must not: tr
 import hashlib
 import json
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,6 @@ from edge_agent.sim.episodes import FloatArray
 OPSET = 17
 NAME, VERSION = "air-handler-policy", "1.0.0"
 FLOAT_FILE, INT8_FILE, GOLDEN_FILE = "policy.fp32.onnx", "policy.int8.onnx", "golden.json"
-COMPARISON_FILE = "quantization.md"
 GOLDEN_TOLERANCE_PERCENT = 2.0  # int8 kernels of different CPUs round differently
 
 
@@ -74,17 +72,29 @@ class _Calibration(CalibrationDataReader):  # type: ignore[misc]
 
 
 def quantize(model: onnx.ModelProto, method: str, observations: FloatArray) -> bytes:
-    """An int8 copy of the float model by `method`: "dynamic", "static-qdq" (every layer), or
-    "static-qdq-hidden" (the first and the last layer stay float)."""
+    """An int8 copy of the float model by one of choose.METHODS.
+
+    The "-inner" ways leave the first layer float: its inputs are of many kinds, and eight bits
+    over the widest of them are too few for the control error. "weight-only" keeps every
+    weight in int8, a scale per output, and computes in float.
+    """
+    if method == "weight-only":
+        small: bytes = _rounded_weights(model).SerializeToString()
+        return small
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         onnx.save(model, source)
-        if method == "dynamic":
-            quantize_dynamic(source, target, per_channel=True, weight_type=QuantType.QInt8)
+        kept = ["product0", "sum0", "hidden0", "centred", "standardised"]
+        excluded = kept if method.endswith("-inner") else []
+        if method.startswith("dynamic"):
+            quantize_dynamic(
+                source,
+                target,
+                per_channel=True,
+                weight_type=QuantType.QInt8,
+                nodes_to_exclude=excluded,
+            )
         else:
-            edges = [
-                n.name for n in model.graph.node if n.name not in {"product1", "sum1", "hidden1"}
-            ]
             quantize_static(
                 source,
                 target,
@@ -93,9 +103,40 @@ def quantize(model: onnx.ModelProto, method: str, observations: FloatArray) -> b
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
-                nodes_to_exclude=edges if method == "static-qdq-hidden" else [],
+                nodes_to_exclude=excluded,
             )
         return target.read_bytes()
+
+
+def _rounded_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Each MatMul's weight as int8 with a scale per column, widened on loading."""
+    small = onnx.ModelProto()
+    small.CopyFrom(model)
+    weights = {t.name: t for t in small.graph.initializer if t.name.startswith("weight")}
+    nodes = []
+    for name, tensor in weights.items():
+        values = numpy_helper.to_array(tensor)
+        scale = (np.abs(values).max(axis=0) / 127.0).clip(min=1e-9).astype(np.float32)
+        rounded = np.round(values / scale).clip(-127, 127).astype(np.int8)
+        small.graph.initializer.remove(tensor)
+        small.graph.initializer.extend(
+            [
+                numpy_helper.from_array(rounded, f"{name}_int8"),
+                numpy_helper.from_array(scale, f"{name}_scale"),
+            ]
+        )
+        # Not DequantizeLinear: ONNX Runtime folds these two away when it loads the file, and
+        # would run that one at every inference.
+        wide, scaled = f"{name}_wide", [f"{name}_wide", f"{name}_scale"]
+        nodes.append(
+            helper.make_node("Cast", [f"{name}_int8"], [wide], name=wide, to=TensorProto.FLOAT)
+        )
+        nodes.append(helper.make_node("Mul", scaled, [name], name=name))
+    nodes.extend(small.graph.node)
+    del small.graph.node[:]
+    small.graph.node.extend(nodes)
+    onnx.checker.check_model(small)
+    return small
 
 
 def session(model: bytes) -> ort.InferenceSession:
@@ -114,46 +155,14 @@ def act(opened: ort.InferenceSession, observations: FloatArray) -> FloatArray:
     return actions
 
 
-METHODS = ("dynamic", "static-qdq", "static-qdq-hidden")
-
-
-def write_best(folder: Path, model: onnx.ModelProto, observations: FloatArray) -> str:
-    """Quantize in every way, note the comparison, write the closest; returns its name."""
-    opened = session(model.SerializeToString())
-    sample = observations[:1000]
-    exact = _one_by_one(opened, sample)[0]
-    made, lines, distance = {}, [], {}
-    for method in METHODS:
-        made[method] = quantize(model, method, observations)
-        answers, micros = _one_by_one(session(made[method]), sample)
-        distance[method] = float(np.abs(answers - exact).mean())
-        worst = float(np.abs(answers - exact).max())
-        lines.append(
-            f"| {method} | {distance[method]:.3f} | {worst:.2f} | {micros:.1f} |"
-            f" {len(made[method])} |"
-        )
-    exact_micros = _one_by_one(opened, sample)[1]
-    lines.append(f"| float32 | 0 | 0 | {exact_micros:.1f} | {len(model.SerializeToString())} |")
-    (folder / COMPARISON_FILE).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    best = min(METHODS, key=distance.__getitem__)
-    write(folder, model, made[best], best, observations)
-    return best
-
-
-def _one_by_one(opened: ort.InferenceSession, observations: FloatArray) -> tuple[FloatArray, float]:
-    """Answers as the device asks for them, and the median time of one in microseconds."""
-    answers, times = [], []
-    for row in observations.astype(np.float32):
-        began = time.perf_counter()
-        answers.append(opened.run(["action"], {"observation": row[None]})[0][0])
-        times.append(time.perf_counter() - began)
-    return np.array(answers), float(np.median(times)) * 1e6
-
-
 def write(
-    folder: Path, model: onnx.ModelProto, int8: bytes, method: str, observations: FloatArray
+    folder: Path, model: onnx.ModelProto, chosen: tuple[bytes, str], observations: FloatArray
 ) -> None:
-    """All files the runtime reads. `observations`: calibration set, golden ones picked from it."""
+    """All files the runtime reads. `chosen`: the int8 model and how it was made.
+
+    `observations` is the calibration set; the golden ones are picked from it.
+    """
+    int8, method = chosen
     float32 = model.SerializeToString()
     (folder / FLOAT_FILE).write_bytes(float32)
     (folder / INT8_FILE).write_bytes(int8)

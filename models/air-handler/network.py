@@ -22,24 +22,10 @@ MARGIN_PERCENT = 1.0  # each valve opens only when the coil signal passes this
 _THROUGH_STOP = 0.1
 
 
-def _through(rounded: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """The rounded value with the gradient of the exact one."""
-    return x + (rounded - x).detach()
-
-
-def _rounded_row(x: torch.Tensor) -> torch.Tensor:
-    """Activations as dynamic quantization sees them: 8 bits over each row's range and 0."""
-    low = x.detach().amin(1, keepdim=True).clamp(max=0.0)
-    high = x.detach().amax(1, keepdim=True).clamp(min=0.0)
-    step = ((high - low) / 255.0).clamp(min=1e-9)
-    zero = torch.round(-low / step)
-    return _through((torch.round(x / step) + zero).clamp(0.0, 255.0).sub(zero) * step, x)
-
-
-def _rounded_channel(weight: torch.Tensor) -> torch.Tensor:
-    """Weights in 8 bits, one symmetric scale per output."""
+def _rounded(weight: torch.Tensor) -> torch.Tensor:
+    """Weights in 8 bits, one symmetric scale per output, with the gradient of exact ones."""
     step = (weight.detach().abs().amax(1, keepdim=True) / 127.0).clamp(min=1e-9)
-    return _through(torch.round(weight / step) * step, weight)
+    return weight + (torch.round(weight / step) * step - weight).detach()
 
 
 class PolicyNet(nn.Module):  # type: ignore[misc]  # torch is not installed beside mypy
@@ -49,7 +35,7 @@ class PolicyNet(nn.Module):  # type: ignore[misc]  # torch is not installed besi
         super().__init__()
         self.mean = nn.Buffer(torch.tensor(mean, dtype=torch.float32))
         self.scale = nn.Buffer(torch.tensor(1.0 / deviation, dtype=torch.float32))
-        self.rounding = False  # compute as the dynamic int8 graph will, with gradients
+        self.rounding = False  # compute with the weights that the int8 file will have
         n = len(mean)
         self.first = nn.Linear(n, HIDDEN)
         self.second = nn.Linear(HIDDEN, HIDDEN)
@@ -66,9 +52,8 @@ class PolicyNet(nn.Module):  # type: ignore[misc]  # torch is not installed besi
         return torch.stack([damper, -coil - MARGIN_PERCENT, coil - MARGIN_PERCENT, fan], dim=1)
 
     def _layer(self, layer: nn.Linear, x: torch.Tensor) -> torch.Tensor:
-        if not self.rounding:
-            return layer(x)
-        return nn.functional.linear(_rounded_row(x), _rounded_channel(layer.weight), layer.bias)
+        weight = _rounded(layer.weight) if self.rounding else layer.weight
+        return nn.functional.linear(x, weight, layer.bias)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         raw = self.raw(features)

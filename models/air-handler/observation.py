@@ -4,8 +4,8 @@ Owns: the declaration, written as it stands into the manifest. Must not: compute
 runtime's own edge_agent/decision/features.py does, in training as on the device.
 
 Noisy measurements enter through means only: at ten decisions a second the noise of a single
-sample would become valve travel. The means of the control error over a minute and over
-several are leaky integrals; with them the policy makes up for a coil it cannot see.
+sample would become valve travel. The means of the control error over minutes are leaky
+integrals; with them the policy makes up for a coil it cannot see.
 """
 
 from dataclasses import dataclass
@@ -47,7 +47,8 @@ ROWS = (
     _mean("supply_setpoint", 60.0, 8.0, 34.0),
     _error(8.0),
     _error(60.0),
-    _error(400.0),
+    _error(300.0),
+    _error(1200.0),
     _mean("mixed_temperature", 8.0, -10.0, 45.0),
     _mean("mixed_temperature", 60.0, -10.0, 45.0),
     _mean("outdoor_temperature", 30.0, -25.0, 45.0),
@@ -55,6 +56,7 @@ ROWS = (
     _value("fan_status", -0.01, 1.01),
     _value("occupancy", -0.01, 1.01),
     _mean("fan_status", 120.0, -0.01, 1.01),
+    _mean("fan_status", 1200.0, -0.01, 1.01),  # how much of the slow errors is the night's
 )
 
 SENSORS = tuple(sensor.name for sensor in ENVELOPE.sensors)

@@ -26,7 +26,7 @@ DEVICE_DT_S = 0.1
 # Prices, per second of occupied running, in K2.
 ERROR_BEND_K = 1.5  # beyond it the squared error goes on as a straight line
 ENERGY_PER_KW = 0.01
-TRAVEL_PER_PERCENT = 0.2
+TRAVEL_PER_PERCENT = 0.3
 FREEZE_PER_K2 = 1.0
 VENTILATION_PER_PERCENT2 = 0.002
 REST_PER_PERCENT2 = 0.001  # anything open or turning while nobody is there

@@ -16,6 +16,7 @@ import export
 import numpy as np
 import torch
 from airlog import EXTRACT
+from choose import choose
 from imitate import Samples, fit, gather
 from network import PolicyNet
 from refine import Recipe, Rollout
@@ -29,8 +30,8 @@ TEACHER_SHARE = 0.2  # of the units, driven by the teacher while the learner is 
 ROUNDS, LESSONS_BATCH, FIT_STEPS, LAST_FIT_STEPS = 4, 96, 1500, 4000
 EPISODE_S, LESSON_DT_S = 3600.0, 1.0
 RECIPE = Recipe(batch=256, duration_s=EPISODE_S, dt_s=3.0, chunk_s=240.0)
-EPISODES = 50  # of refinement, each EPISODE_S / chunk_s updates
-ROUNDING_FROM = 0.6  # share of the refinement after which int8 rounding is simulated
+EPISODES = 90  # of refinement, each EPISODE_S / chunk_s updates
+ROUNDING_FROM = 0.6  # share of the refinement after which weights are rounded to int8
 RATE, LAST_RATE = 2e-3, 5e-5
 CALIBRATION = 4000
 
@@ -50,7 +51,7 @@ def imitate(weather: Weather, generator: torch.Generator) -> tuple[PolicyNet, li
 
 
 def refine(net: PolicyNet, weather: Weather, generator: torch.Generator) -> None:
-    """Descend on the closed loop's cost; the second part with int8 rounding in place."""
+    """Descend on the closed loop's cost; the second part with int8 weights in place."""
     optimiser = torch.optim.Adam(net.parameters(), lr=RATE)
     for number in range(EPISODES):
         done = number / EPISODES
@@ -92,8 +93,8 @@ def main() -> int:
     refine(net, weather, generator)
     observations = calibration(net, weather)
     model = export.build(net.weights())
-    method = export.write_best(HERE, model, observations)
-    print(f"trained in {time.monotonic() - started:.0f} s, int8 by {method}", flush=True)
+    best = choose(HERE, model, observations)
+    print(f"trained in {time.monotonic() - started:.0f} s, int8 by {best.method}", flush=True)
     evaluate.write_card(evaluate.evaluate(evaluate.EPISODES))
     return 0
 
