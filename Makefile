@@ -14,7 +14,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 GUARDED := edge_agent/safety/*,firmware_bridge/*
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test lint format types unit coverage lock clean system-packages
+.PHONY: help sim test bench model lint format types unit coverage lock clean system-packages
 
 help:  ## this list
 	@echo "edge-autonomy: a quantized model holds a real machine inside a hard-coded envelope"
@@ -27,6 +27,13 @@ sim: $(VENV)/.runtime  ## run the main job against simulated hardware (no broker
 	$(BIN)/edge-agent sim --state-dir $(STATE_DIR)
 
 test: system-packages lint types unit coverage  ## install what tests need, then run every check
+
+bench: $(VENV)/.test  ## measure the control process beside a hand-written loop
+	$(BIN)/python bench/tick.py
+
+model: $(VENV)/.test  ## train, quantize and score the air-handler model anew (needs PyTorch)
+	@$(BIN)/python -c 'import torch' 2>/dev/null || { echo "Needs PyTorch: $(BIN)/pip install torch==2.13.0" >&2; exit 1; }
+	$(BIN)/python models/air-handler/train.py
 
 lint: $(VENV)/.test  ## ruff: rules and format
 	$(BIN)/ruff check .
