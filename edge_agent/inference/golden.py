@@ -4,6 +4,7 @@ shipped with.
 Owns: reading the file a manifest names and comparing. Must not: decide; the caller reports.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,7 +36,8 @@ def load_golden(folder: Path, manifest: Manifest) -> Sequence[GoldenVector]:
 
 
 def largest_deviation(policy: Policy, vectors: Sequence[GoldenVector]) -> float:
-    """Largest difference of any output from its golden value, in the output's unit.
+    """Largest difference of any output from its golden value, in the output's unit; infinite
+    when an answer is not a number.
 
     Raises ModelError when the policy refuses a golden observation.
     """
@@ -46,6 +48,9 @@ def largest_deviation(policy: Policy, vectors: Sequence[GoldenVector]) -> float:
             raise ModelError(
                 f"golden vector {i} is refused", where="golden", fix="rebuild the model"
             )
-        pairs = zip(proposal.values, vector.int8, strict=True)
-        worst = max(worst, *(abs(found - expected) for found, expected in pairs))
+        for found, expected in zip(proposal.values, vector.int8, strict=True):
+            if not abs(found - expected) <= worst:  # true for NaN, which max() would lose
+                worst = abs(found - expected)
+                if math.isnan(worst):
+                    return math.inf
     return worst

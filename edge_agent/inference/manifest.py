@@ -6,6 +6,7 @@ envelope version, channels, hashes, ranges. A manifest cannot change a limit.
 """
 
 import hashlib
+import math
 import tomllib
 from pathlib import Path
 
@@ -77,9 +78,11 @@ def load_manifest(folder: Path, envelope: Envelope) -> Manifest:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
         manifest = msgspec.convert(raw, Manifest)
-    except FileNotFoundError as error:
+    except OSError as error:
         raise ModelError(
-            "no such file", where=str(path), fix="set [model] path to a folder with a manifest"
+            f"cannot be read: {error.strerror}",
+            where=str(path),
+            fix="set [model] path to a folder with a manifest",
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise ModelError(str(error), where=str(path), fix="see docs/models.md") from error
@@ -105,13 +108,22 @@ def _require_fit(manifest: Manifest, envelope: Envelope, path: Path) -> None:
             )
     for i, row in enumerate(manifest.feature):
         where = f"{path}: feature {i} ({row.kind} {row.channel})"
-        if not row.minimum < row.maximum:
-            raise ModelError("minimum must be below maximum", where=where, fix="correct the range")
-        if (row.kind is FeatureKind.MEAN) != (row.time_constant_s > 0):
+        if not -math.inf < row.minimum < row.maximum < math.inf:
             raise ModelError(
-                "time_constant_s belongs to a mean, and must be positive there",
+                "minimum must be below maximum, both finite", where=where, fix="correct the range"
+            )
+        if (row.kind is FeatureKind.MEAN) != (0 < row.time_constant_s < math.inf):
+            raise ModelError(
+                "time_constant_s belongs to a mean, and must be positive and finite there",
                 where=where,
                 fix="add or remove time_constant_s",
+            )
+        needs_minus = row.kind is FeatureKind.DIFFERENCE
+        if row.kind is not FeatureKind.MEAN and (row.minus is not None) != needs_minus:
+            raise ModelError(
+                "minus belongs to a difference, which needs it, or to a mean",
+                where=where,
+                fix="add or remove minus",
             )
     try:
         features_of(manifest, envelope)

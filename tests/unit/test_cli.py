@@ -121,7 +121,7 @@ def test_a_configuration_that_is_absent_ends_with_78(
         ("[loop]\nrate_hertz = 5", "did you mean 'rate_hz'?"),
         ("mode = 'real'", "needs the microcontroller"),
         ("device = 'toaster'", "use one of: air-handler"),
-        ("[model]\npath = 'nowhere'", "nowhere/manifest.toml: no such file"),
+        ("[model]\npath = 'nowhere'", "nowhere/manifest.toml: cannot be read: No such file"),
         ("[serial]\nport = 'x'\nbaud = 12345", "12345 is not a standard baud rate"),
         ("[serial]\nport = 'x'\nbaud = 0", "0 is not a standard baud rate"),
         ("[serial]\nport = ''", "serial.port: is empty"),

@@ -29,6 +29,18 @@ BAD = {
     "range reversed": ("minimum = -50.0", "minimum = 51.0", "minimum must be below maximum"),
     "range empty": ("minimum = -50.0", "minimum = 50.0", "minimum must be below maximum"),
     "range NaN": ("minimum = -50.0", "minimum = nan", "minimum must be below maximum"),
+    "range without a bottom": ("minimum = -50.0", "minimum = -inf", "both finite"),
+    "difference without minus": ('kind = "value"', 'kind = "difference"', "minus belongs to"),
+    "value with minus": (
+        'kind = "value"',
+        'kind = "value"\nminus = "level"',
+        "minus belongs to",
+    ),
+    "time without end": (
+        'kind = "value"',
+        'kind = "mean"\ntime_constant_s = inf',
+        "time_constant_s belongs to a mean",
+    ),
     "mean without time": ('kind = "value"', 'kind = "mean"', "time_constant_s belongs to a mean"),
     "time without mean": (
         'kind = "value"',
@@ -63,7 +75,7 @@ def test_a_manifest_that_does_not_fit_is_refused(case: str, tmp_path: Path) -> N
 
 
 def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no such file"):
+    with pytest.raises(ModelError, match="cannot be read: No such file"):
         load_manifest(tmp_path, LAB)
 
 
