@@ -15,6 +15,7 @@ from edge_agent.safety.limits import (
     Envelope,
     Exclusive,
     Interlock,
+    OnLinkLoss,
     SensorLimits,
 )
 
@@ -104,6 +105,8 @@ def _actuator_problems(a: ActuatorLimits, envelope: Envelope) -> Iterator[str]:
     )
     if min(positive) <= 0 or a.safe.hold_ns < 0:
         yield f"{a.name}: rates, travel, ages, lease and ramp must be positive"
+    if a.on_link_loss is not OnLinkLoss.CONTINUE:
+        yield f"{a.name}: on_link_loss {a.on_link_loss} is not acted on by this version"
     if isinstance(a.effect, EffectCheck):
         if a.effect.sensor not in envelope.sensor_index:
             yield f"{a.name}: effect check names the unknown sensor {a.effect.sensor!r}"

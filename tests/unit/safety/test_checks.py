@@ -9,7 +9,7 @@ import pytest
 from edge_agent.core.errors import ConfigError
 from edge_agent.safety.checks import require_sound
 from edge_agent.safety.devices.air_handler import ENVELOPE
-from edge_agent.safety.limits import Envelope, Exclusive, NoEffectCheck
+from edge_agent.safety.limits import Envelope, Exclusive, NoEffectCheck, OnLinkLoss
 from tests.unit.safety.lab import S, envelope, interlock
 
 
@@ -89,6 +89,8 @@ BAD = {
     "effect sensor": (with_effect(sensor="lever"), "unknown sensor 'lever'"),
     "effect time": (with_effect(within_ns=0), "within_ns > 0"),
     "effect overlap": (with_effect(when_at_most=200), "when_at_most < when_at_least"),
+    "link loss hold": (with_pump(on_link_loss=OnLinkLoss.HOLD), "hold is not acted on"),
+    "link loss safe": (with_pump(on_link_loss=OnLinkLoss.SAFE), "safe is not acted on"),
     "no reason": (with_pump(effect=NoEffectCheck(reason=" ")), "no reason given"),
     "lock sensor": (with_lock(sensor="lever"), "interlock dry: unknown sensor"),
     "lock clear low": (with_lock(clear_min=199), "clear band must lie inside"),

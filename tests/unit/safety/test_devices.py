@@ -37,6 +37,10 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         "air-handler": "LAB",
     }
     lines = [f"{name} = lab_devices_for_test:{value}" for name, value in points.items()]
+    (tmp_path / "incomplete_for_test.py").write_text(
+        "from edge_agent.safety.limits import SafeAction\nLAB = SafeAction(counts=0)\n", "utf-8"
+    )
+    lines.append("incomplete = incomplete_for_test:LAB")
     lines.append("no-module = no_such_module_for_test:LAB")
     text = "\n".join(["[edge_agent.devices]", *lines, ""])
     (info / "entry_points.txt").write_text(text, encoding="utf-8")
@@ -74,6 +78,7 @@ def test_an_unknown_device_is_refused_with_the_list() -> None:
         ("not-one", "is not an Envelope but dict"),
         ("misnamed", "'misnamed' gives the envelope of 'lab'"),
         ("absent", "cannot be loaded"),
+        ("incomplete", "missing 2 required keyword-only arguments"),
         ("no-module", "cannot be loaded: No module named"),
     ],
 )
