@@ -50,6 +50,7 @@ class Rule(IntEnum):
     NOT_FINITE = 7
     LATE = 8
     MODEL_ERROR = 9
+    SOURCES_DISAGREE = 10
     # A proposal that the envelope changed.
     ABOVE_MAX = 20
     BELOW_MIN = 21
@@ -58,6 +59,7 @@ class Rule(IntEnum):
     TRAVEL = 24
     EXCLUSIVE = 25
     INTERLOCK = 26
+    DWELL = 27
     # Facts that decide the mode.
     NOT_ARMED = 40
     DEADLINE_MISSED = 41
@@ -67,6 +69,9 @@ class Rule(IntEnum):
     INTERNAL_ERROR = 45
     STOP_REQUESTED = 46
     DISARM_REQUESTED = 47
+    NOT_EVALUATED = 48
+    NOT_FOLLOWED = 49
+    TOO_MANY_MISSES = 50
 
 
 class Op(IntEnum):

@@ -22,7 +22,7 @@ from edge_agent.core.records import (
 from edge_agent.decision.features import Features
 from edge_agent.decision.policy import Policy
 from edge_agent.decision.snapshot import SnapshotBuilder
-from edge_agent.safety import effects, gate, supervisor
+from edge_agent.safety import effects, gate, interlocks, supervisor
 from edge_agent.safety import envelope as envelope_step
 from edge_agent.safety.limits import Envelope
 
@@ -58,11 +58,8 @@ class Agent:
         self._snapshot = SnapshotBuilder(envelope)
         self._needed = [i for i, s in enumerate(envelope.sensors) if s.needed]
         self._units = [s.counts_per_unit for s in envelope.sensors]
-        self._trips = [
-            (envelope.sensor_index[lock.sensor], lock) for lock in envelope.interlocks if lock.trips
-        ]
         self._actuator_units = [a.counts_per_unit for a in envelope.actuators]
-        self._safe = tuple(a.safe.counts for a in envelope.actuators)
+        self._safe = envelope.safe_counts
         self._tick = -1
         self._last_ns = -1
         self._features_ns = -1
@@ -187,11 +184,9 @@ class Agent:
         """A ramp that no clock drives, or an interlock that latches, engaged by a seen value."""
         if dt_ns <= 0 and self._supervisor.mode == _RAMPING:
             return Reason(Rule.CLOCK_FAULT, -1, dt_ns)  # it would never arrive
-        for c, lock in self._trips:
-            value = snapshot.counts[c]
-            if snapshot.qualities[c] == _GOOD and not lock.ok_min <= value <= lock.ok_max:
-                return Reason(Rule.INTERLOCK, c, value)
-        return None
+        # The envelope's own memory of its interlocks, one tick on, as its step will find it.
+        locks = interlocks.advance(self.envelope, self._envelope_state.locks, snapshot)
+        return interlocks.tripped(self.envelope, locks, snapshot)
 
     def _restart_from(self, counts: tuple[int, ...]) -> None:
         """Let the envelope go on from these outputs, not from its last command."""

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from edge_agent.core.records import Reason, Rule
-from edge_agent.safety.limits import ActuatorLimits, Envelope, SensorLimits
+from edge_agent.safety.limits import ActuatorLimits, Agreement, Envelope, SensorLimits
 
 _NS_PER_S = 1_000_000_000
 _NS_PER_MS = 1_000_000
@@ -137,10 +137,22 @@ def _effect(s: _Subject) -> str:
     return f"{s.name} was commanded but shows no effect (its sensor reads {s.reason.number} counts)"
 
 
+def _dwell(s: _Subject) -> str:
+    return f"{s.name} was changed too lately: it rests another {s.reason.number / _NS_PER_S:.1f} s"
+
+
+def _disagree(s: _Subject) -> str:
+    other = ""
+    if isinstance(s.limits, SensorLimits) and isinstance(s.limits.agreement, Agreement):
+        other = f" and {s.limits.agreement.sensor}"
+    return f"{s.name}{other or ' and another'} should agree: {s.value(s.reason.number)} apart"
+
+
+def _not_followed(s: _Subject) -> str:
+    return f"{s.name} does not follow: the hardware applies {s.value(s.reason.number)}"
+
+
 def _missed(s: _Subject) -> str:
-    # Both a gap in nanoseconds and a count of misses are recorded under this rule.
-    if s.reason.number < _NS_PER_MS:
-        return f"{s.reason.number} of the last ticks missed their deadline"
     return f"a deadline was missed: {s.reason.number / _NS_PER_MS:.1f} ms since the last tick"
 
 
@@ -153,6 +165,7 @@ _SENTENCES: Mapping[Rule, Callable[[_Subject], str]] = MappingProxyType(
         Rule.OUTSIDE_TRAINING_RANGE: lambda s: (
             f"feature {s.reason.number} is outside the range the model was trained on"
         ),
+        Rule.SOURCES_DISAGREE: _disagree,
         Rule.WRONG_SHAPE: _wrong_shape,
         Rule.NOT_FINITE: _not_finite,
         Rule.LATE: _late,
@@ -164,11 +177,17 @@ _SENTENCES: Mapping[Rule, Callable[[_Subject], str]] = MappingProxyType(
         Rule.TRAVEL: _travel,
         Rule.EXCLUSIVE: _exclusive,
         Rule.INTERLOCK: _interlock,
+        Rule.DWELL: _dwell,
         Rule.NOT_ARMED: lambda s: "armed, waiting for inputs and hardware",
         Rule.DEADLINE_MISSED: _missed,
+        Rule.TOO_MANY_MISSES: lambda s: (
+            f"{s.reason.number} of the last ticks missed their deadline"
+        ),
         Rule.CLOCK_FAULT: lambda s: f"the clock did not advance ({s.reason.number} ns)",
         Rule.LINK_LOST: _link_lost,
         Rule.EFFECT_MISSING: _effect,
+        Rule.NOT_FOLLOWED: _not_followed,
+        Rule.NOT_EVALUATED: lambda s: "a check was not evaluated, which counts as failed",
         Rule.INTERNAL_ERROR: lambda s: (
             f"internal error: {s.name} came out at {s.value(s.reason.number)}"
         ),

@@ -11,6 +11,7 @@ from typing import Any
 from edge_agent.core.errors import ConfigError
 from edge_agent.safety.limits import (
     ActuatorLimits,
+    Agreement,
     EffectCheck,
     Envelope,
     Exclusive,
@@ -21,6 +22,10 @@ from edge_agent.safety.limits import (
 
 # The wire carries actuator counts as int16 (see firmware_bridge/PROTOCOL.md).
 INT16 = 32_767
+# Every product that the envelope forms must fit the int64 of its twin in C, with room to add.
+INT32 = 2**31 - 1
+TIME_MAX_NS = 10**15  # 11 days
+PRODUCT_MAX = 2**60
 
 
 def require_sound(envelope: Envelope) -> None:
@@ -46,20 +51,29 @@ def _problems(envelope: Envelope) -> Iterator[str]:
         yield "no actuator"
     for sensor in envelope.sensors:
         yield from _sensor_problems(sensor)
+        yield from _agreement_problems(sensor, envelope)
     for actuator in envelope.actuators:
         yield from _actuator_problems(actuator, envelope)
     yield from _relation_problems(envelope)
     rules = envelope.supervision
     if not 1 <= rules.deadline_misses_to_ramp <= rules.deadline_window_ticks:
         yield "deadline budget must be k of n with 1 <= k <= n"
-    if rules.hold_limit_ns < 0 or rules.return_dwell_ns <= 0:
-        yield "hold_limit_ns must not be negative and return_dwell_ns must be positive"
+    if rules.hold_limit_ns < 0:
+        yield "hold_limit_ns must not be negative"
+    if min(rules.return_dwell_ns, rules.trust_dwell_ns) <= 0:
+        yield "return_dwell_ns and trust_dwell_ns must be positive"
 
 
 def _not_whole(envelope: Envelope) -> Iterator[str]:
     parts: list[tuple[str, Any]] = [(s.name, s) for s in envelope.sensors]
     parts += [(a.name, a) for a in envelope.actuators]
     parts += [(f"{a.name}.safe", a.safe) for a in envelope.actuators]
+    parts += [(f"{a.name}.follow", a.follow) for a in envelope.actuators]
+    parts += [
+        (f"{s.name}.agreement", s.agreement)
+        for s in envelope.sensors
+        if isinstance(s.agreement, Agreement)
+    ]
     parts += [
         (f"{a.name}.effect", a.effect)
         for a in envelope.actuators
@@ -79,12 +93,27 @@ def _not_whole(envelope: Envelope) -> Iterator[str]:
 
 
 def _sensor_problems(s: SensorLimits) -> Iterator[str]:
-    if not s.min_counts < s.max_counts:
-        yield f"{s.name}: min_counts must be below max_counts"
+    if not -INT32 <= s.min_counts < s.max_counts <= INT32:
+        yield f"{s.name}: min_counts must be below max_counts, both in 32 bits"
     if s.counts_per_unit <= 0 or s.max_step_counts <= 0 or s.max_age_ns <= 0:
         yield f"{s.name}: counts_per_unit, max_step_counts and max_age_ns must be positive"
     if s.stuck_after_ns is not None and s.stuck_after_ns <= s.max_age_ns:
         yield f"{s.name}: stuck_after_ns must exceed max_age_ns"
+
+
+def _agreement_problems(s: SensorLimits, envelope: Envelope) -> Iterator[str]:
+    if not isinstance(s.agreement, Agreement):
+        if not s.agreement.reason.strip():
+            yield f"{s.name}: no agreement and no reason given"
+        return
+    others = [o for o in envelope.sensors if o.name == s.agreement.sensor and o is not s]
+    if not others:
+        yield f"{s.name}: agreement names the unknown sensor {s.agreement.sensor!r}"
+        return
+    if (others[0].unit, others[0].counts_per_unit) != (s.unit, s.counts_per_unit):
+        yield f"{s.name}: agreement needs the same unit and resolution as {others[0].name}"
+    if s.agreement.max_difference_counts < 0 or s.agreement.within_ns <= 0:
+        yield f"{s.name}: agreement needs max_difference_counts >= 0 and within_ns > 0"
 
 
 def _actuator_problems(a: ActuatorLimits, envelope: Envelope) -> Iterator[str]:
@@ -105,6 +134,14 @@ def _actuator_problems(a: ActuatorLimits, envelope: Envelope) -> Iterator[str]:
     )
     if min(positive) <= 0 or a.safe.hold_ns < 0:
         yield f"{a.name}: rates, travel, ages, lease and ramp must be positive"
+    if a.dwell_ns < 0 or a.follow.max_difference_counts < 0 or a.follow.within_ns <= 0:
+        yield f"{a.name}: dwell and follow difference must not be negative, follow time positive"
+    speeds = a.rate_up_counts_per_s, a.rate_down_counts_per_s, a.safe.ramp_counts_per_s
+    times = a.travel_window_ns, a.dwell_ns, a.safe.hold_ns
+    if max(speeds) > INT32 or max(times) > TIME_MAX_NS:
+        yield f"{a.name}: rates must fit 32 bits and times be at most {TIME_MAX_NS} ns"
+    elif a.travel_max_counts * a.travel_window_ns > PRODUCT_MAX:
+        yield f"{a.name}: travel_max_counts * travel_window_ns exceeds {PRODUCT_MAX}"
     if a.on_link_loss is not OnLinkLoss.CONTINUE:
         yield f"{a.name}: on_link_loss {a.on_link_loss} is not acted on by this version"
     if isinstance(a.effect, EffectCheck):
@@ -155,6 +192,10 @@ def _interlock_problems(lock: Interlock, envelope: Envelope) -> Iterator[str]:
             yield f"interlock {lock.name}: no value of {lock.sensor} can engage it"
     if not lock.ok_min <= lock.clear_min <= lock.clear_max <= lock.ok_max:
         yield f"interlock {lock.name}: the clear band must lie inside the ok band"
+    if min(lock.engage_after_ticks, lock.clear_after_ticks) < 1:
+        yield f"interlock {lock.name}: engage_ and clear_after_ticks must be at least 1"
+    if max(map(abs, (lock.ok_min, lock.ok_max))) > INT32:
+        yield f"interlock {lock.name}: the ok band must fit 32 bits"
     for name, counts in lock.forces:
         if name not in envelope.actuator_index:
             yield f"interlock {lock.name}: unknown actuator {name!r}"

@@ -12,6 +12,7 @@ import hashlib
 from dataclasses import astuple, dataclass
 from enum import StrEnum
 from functools import cached_property
+from typing import NamedTuple
 
 
 class OnLinkLoss(StrEnum):
@@ -20,6 +21,23 @@ class OnLinkLoss(StrEnum):
     CONTINUE = "continue"
     HOLD = "hold"
     SAFE = "safe"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """Another sensor of the same quantity. Apart by more than `max_difference_counts` for
+    `within_ns` means that neither can be believed."""
+
+    sensor: str
+    max_difference_counts: int
+    within_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoSecondSource:
+    """The written reason why a sensor is not compared with another."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +53,7 @@ class SensorLimits:
     max_age_ns: int
     stuck_after_ns: int | None  # unchanged for so long = INVALID; None: may stand still
     needed: bool  # not GOOD = no arming, and no proposal while active
+    agreement: Agreement | NoSecondSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +89,15 @@ class NoEffectCheck:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FollowCheck:
+    """What the hardware reports as applied may differ from the command by so much for so long;
+    beyond, somebody else moves the actuator or nobody does."""
+
+    max_difference_counts: int
+    within_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ActuatorLimits:
     """What an actuator may be told."""
 
@@ -82,18 +110,24 @@ class ActuatorLimits:
     rate_down_counts_per_s: int
     travel_max_counts: int  # sum of |moves| allowed in any travel window
     travel_window_ns: int
+    dwell_ns: int  # a policy's change must be so long after the last one; 0: none needed
     proposal_max_age_ns: int
     feedback_max_age_ns: int  # older word from the hardware = link lost
     lease_ns: int  # how long the hardware keeps a value without a fresh decision
     safe: SafeAction
     on_link_loss: OnLinkLoss
     effect: EffectCheck | NoEffectCheck
+    follow: FollowCheck
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interlock:
     """While `sensor` is outside [ok_min, ok_max] (or not GOOD), each forced actuator stands
-    at its value; released only inside [clear_min, clear_max], which is at least as strict."""
+    at its value; released only inside [clear_min, clear_max], which is at least as strict.
+
+    A GOOD value must be outside for `engage_after_ticks` ticks in a row, and inside the clear
+    band for `clear_after_ticks`. A value that is not GOOD engages at once.
+    """
 
     name: str
     sensor: str
@@ -101,6 +135,8 @@ class Interlock:
     ok_max: int
     clear_min: int
     clear_max: int
+    engage_after_ticks: int
+    clear_after_ticks: int
     forces: tuple[tuple[str, int], ...]
     trips: bool  # also latch a trip
 
@@ -121,6 +157,25 @@ class Supervision:
     deadline_window_ticks: int  # ... of n
     hold_limit_ns: int  # holding for longer than this becomes a ramp to safe
     return_dwell_ns: int  # everything in order for so long before control returns
+    trust_dwell_ns: int  # the model in order for so long before it replaces the fallback
+
+
+class Motion(NamedTuple):
+    """An actuator's limits on movement, as the envelope's inner loop reads them.
+
+    Travel is a token bucket in counts * 2 * window: it holds `travel_full` (half the budget),
+    earns `travel_per_ns` every ns (the other half in one window) and pays `travel_price` per
+    count moved.
+    """
+
+    min_counts: int
+    max_counts: int
+    rate_up: int  # counts/s
+    rate_down: int
+    travel_full: int
+    travel_per_ns: int
+    travel_price: int
+    dwell_ns: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +204,50 @@ class Envelope:
     def actuator_index(self) -> dict[str, int]:
         """Position of each actuator among the actuators, by name."""
         return {a.name: i for i, a in enumerate(self.actuators)}
+
+    @cached_property
+    def motions(self) -> tuple[Motion, ...]:
+        """The limits on movement of every actuator."""
+        return tuple(
+            Motion(
+                a.min_counts,
+                a.max_counts,
+                a.rate_up_counts_per_s,
+                a.rate_down_counts_per_s,
+                a.travel_max_counts * a.travel_window_ns,
+                a.travel_max_counts,
+                2 * a.travel_window_ns,
+                a.dwell_ns,
+            )
+            for a in self.actuators
+        )
+
+    @cached_property
+    def ranges(self) -> tuple[tuple[int, int], ...]:
+        """Lowest and highest counts of every actuator."""
+        return tuple((a.min_counts, a.max_counts) for a in self.actuators)
+
+    @cached_property
+    def safe_counts(self) -> tuple[int, ...]:
+        """The safe value of every actuator."""
+        return tuple(a.safe.counts for a in self.actuators)
+
+    @cached_property
+    def forced(self) -> tuple[tuple[int, tuple[tuple[int, int], ...]], ...]:
+        """Per interlock: the position of its sensor, and (actuator, counts) of what it forces."""
+        return tuple(
+            (
+                self.sensor_index[lock.sensor],
+                tuple((self.actuator_index[name], counts) for name, counts in lock.forces),
+            )
+            for lock in self.interlocks
+        )
+
+    @cached_property
+    def exclusive_pairs(self) -> tuple[tuple[int, int], ...]:
+        """Positions of the two actuators of every exclusive."""
+        index = self.actuator_index
+        return tuple((index[pair.first], index[pair.second]) for pair in self.exclusives)
 
     def sha256(self) -> str:
         """Hex digest over every limit; equal digests mean equal envelopes."""

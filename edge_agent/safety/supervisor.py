@@ -118,7 +118,7 @@ def _must_ramp(rules: Supervision, state: SupervisorState, facts: Facts) -> Supe
         return _enter(state, Mode.RAMPING, facts, facts.link_lost)
     missed = state.misses.bit_count()
     if missed >= rules.deadline_misses_to_ramp:
-        return _enter(state, Mode.RAMPING, facts, Reason(Rule.DEADLINE_MISSED, -1, missed))
+        return _enter(state, Mode.RAMPING, facts, Reason(Rule.TOO_MANY_MISSES, -1, missed))
     return None
 
 

@@ -26,6 +26,7 @@ _ACTUATOR_LIMITS: Mapping[str, int] = {
     "rate_up_counts_per_s": -1,
     "rate_down_counts_per_s": -1,
     "travel_max_counts": -1,
+    "dwell_ns": 1,
     "proposal_max_age_ns": -1,
     "feedback_max_age_ns": -1,
     "lease_ns": -1,

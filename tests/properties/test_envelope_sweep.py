@@ -3,7 +3,7 @@
 from itertools import product
 
 from edge_agent.core.records import Mode
-from edge_agent.safety.envelope import NS_PER_S, ActuatorState, step
+from edge_agent.safety.envelope import NS_PER_S, step
 from tests.unit.safety.lab import T0, S, actuator, envelope, order, snapshot, state
 
 LAST = (-100, -99, -1, 0, 19, 20, 21, 150, 298, 299, 300)
@@ -17,8 +17,9 @@ def test_every_step_of_a_reduced_domain_is_in_range_and_not_too_fast() -> None:
     pump = actuator("pump")
     full = pump.travel_max_counts * pump.travel_window_ns
     for last, carry, dt_ns in product(LAST, CARRIES, STEPS_NS):
-        memory = ActuatorState(last, carry, carry, full)
-        start = state(limits)._replace(actuators=(memory, memory))
+        start = state(limits, last=(last, last))._replace(
+            carry_up=(carry, carry), carry_down=(carry, carry), travel=(full, full)
+        )
         earned_ns = min(max(dt_ns, 0), S)
         up = (carry + pump.rate_up_counts_per_s * earned_ns) // NS_PER_S
         down = (carry + pump.rate_down_counts_per_s * earned_ns) // NS_PER_S
@@ -34,7 +35,6 @@ def test_every_step_of_a_reduced_domain_is_in_range_and_not_too_fast() -> None:
             before = got
             reachable = max(last - down, pump.min_counts) <= wish <= min(last + up, pump.max_counts)
             assert not reachable or got == wish
-            kept = after.actuators[0]
-            assert 0 <= kept.carry_up <= NS_PER_S
-            assert 0 <= kept.carry_down <= NS_PER_S
-            assert 0 <= kept.travel <= full
+            assert 0 <= after.carry_up[0] <= NS_PER_S
+            assert 0 <= after.carry_down[0] <= NS_PER_S
+            assert 0 <= after.travel[0] <= full

@@ -13,8 +13,10 @@ from edge_agent.safety.limits import (
     EffectCheck,
     Envelope,
     Exclusive,
+    FollowCheck,
     Interlock,
     NoEffectCheck,
+    NoSecondSource,
     OnLinkLoss,
     SafeAction,
     SensorLimits,
@@ -24,6 +26,10 @@ from edge_agent.safety.limits import (
 _S = 1_000_000_000
 _MIN = 60 * _S
 _NEVER_STUCK = None
+_MEASURED_ONCE = NoSecondSource(
+    reason="no quantity of this unit has two sensors; mixed air lies between outdoor and return"
+    " air only while the fan runs and the dampers are tight, which no sensor proves"
+)
 
 
 def _temperature(name: str, low: int, high: int, stuck_after_ns: int | None) -> SensorLimits:
@@ -38,6 +44,7 @@ def _temperature(name: str, low: int, high: int, stuck_after_ns: int | None) -> 
         max_age_ns=150 * _S,
         stuck_after_ns=stuck_after_ns,
         needed=True,
+        agreement=_MEASURED_ONCE,
     )
 
 
@@ -53,6 +60,7 @@ def _status(name: str) -> SensorLimits:
         max_age_ns=150 * _S,
         stuck_after_ns=_NEVER_STUCK,
         needed=True,
+        agreement=_MEASURED_ONCE,
     )
 
 
@@ -74,6 +82,7 @@ SENSORS = (
         max_age_ns=_S // 2,
         stuck_after_ns=_NEVER_STUCK,
         needed=True,
+        agreement=_MEASURED_ONCE,
     ),
     SensorLimits(
         name="damper_position",
@@ -85,6 +94,7 @@ SENSORS = (
         max_age_ns=_S // 2,
         stuck_after_ns=_NEVER_STUCK,
         needed=True,
+        agreement=_MEASURED_ONCE,
     ),
 )
 
@@ -103,12 +113,16 @@ def _actuator(
         rate_down_counts_per_s=rate,
         travel_max_counts=12_000,
         travel_window_ns=10 * _MIN,
+        dwell_ns=0,  # nothing here is switched on and off
         proposal_max_age_ns=_S // 5,
         feedback_max_age_ns=_S // 2,
         lease_ns=_S // 2,
         safe=SafeAction(counts=0, hold_ns=2 * _S, ramp_counts_per_s=safe_ramp),
         on_link_loss=OnLinkLoss.CONTINUE,
         effect=effect,
+        # The microcontroller applies a command within one telemetry period of 20 ms, or says
+        # that it clamps it; two seconds apart by a twentieth is another hand on the actuator.
+        follow=FollowCheck(max_difference_counts=50, within_ns=2 * _S),
     )
 
 
@@ -157,6 +171,8 @@ INTERLOCKS = (
         ok_max=1,
         clear_min=1,
         clear_max=1,
+        engage_after_ticks=1,
+        clear_after_ticks=1,
         forces=(("cooling_valve", 0), ("heating_valve", 0)),
         trips=False,
     ),
@@ -168,6 +184,8 @@ INTERLOCKS = (
         ok_max=6000,
         clear_min=500,
         clear_max=6000,
+        engage_after_ticks=1,
+        clear_after_ticks=1,
         forces=(("outdoor_damper", 0), ("cooling_valve", 0)),
         trips=False,
     ),
@@ -179,6 +197,8 @@ INTERLOCKS = (
         ok_max=6000,
         clear_min=-2000,
         clear_max=5000,
+        engage_after_ticks=1,
+        clear_after_ticks=1,
         forces=(("heating_valve", 0),),
         trips=True,
     ),
@@ -196,5 +216,6 @@ ENVELOPE = Envelope(
         deadline_window_ticks=20,
         hold_limit_ns=2 * _S,
         return_dwell_ns=5 * _S,
+        trust_dwell_ns=60 * _S,
     ),
 )

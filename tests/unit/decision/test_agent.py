@@ -200,7 +200,7 @@ def test_one_late_tick_holds_and_three_of_five_ramp() -> None:
     assert bench.tick().mode == Mode.ACTIVE
     assert bench.tick(dt_ns=3 * PERIOD).mode == Mode.HOLDING
     record = bench.tick(dt_ns=3 * PERIOD)
-    assert (record.mode, record.cause) == (Mode.RAMPING, Reason(Rule.DEADLINE_MISSED, -1, 3))
+    assert (record.mode, record.cause) == (Mode.RAMPING, Reason(Rule.TOO_MANY_MISSES, -1, 3))
 
 
 @pytest.mark.parametrize("dt_ns", [0, -1, -100 * S])

@@ -71,7 +71,20 @@ FIRST = len(ENVELOPE.sensors)
             "the model did not give 4 values, one per actuator",
         ),
         (Reason(Rule.WRONG_SHAPE, FIRST), "the model's value for outdoor_damper is not a number"),
-        (Reason(Rule.DEADLINE_MISSED, -1, 3), "3 of the last ticks missed their deadline"),
+        (
+            Reason(Rule.DWELL, FIRST, 2_500_000_000),
+            "outdoor_damper was changed too lately: it rests another 2.5 s",
+        ),
+        (
+            Reason(Rule.NOT_FOLLOWED, FIRST, 123),
+            "outdoor_damper does not follow: the hardware applies 12.3 %",
+        ),
+        (
+            Reason(Rule.SOURCES_DISAGREE, 0, 250),
+            "supply_temperature and another should agree: 2.50 degC apart",
+        ),
+        (Reason(Rule.NOT_EVALUATED), "a check was not evaluated, which counts as failed"),
+        (Reason(Rule.TOO_MANY_MISSES, -1, 3), "3 of the last ticks missed their deadline"),
         (
             Reason(Rule.DEADLINE_MISSED, -1, 350_000_000),
             "a deadline was missed: 350.0 ms since the last tick",

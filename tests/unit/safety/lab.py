@@ -7,8 +7,10 @@ from edge_agent.safety.limits import (
     EffectCheck,
     Envelope,
     Exclusive,
+    FollowCheck,
     Interlock,
     NoEffectCheck,
+    NoSecondSource,
     OnLinkLoss,
     SafeAction,
     SensorLimits,
@@ -30,6 +32,7 @@ def sensor(name: str = "level") -> SensorLimits:
         max_age_ns=S,
         stuck_after_ns=20 * S,
         needed=True,
+        agreement=NoSecondSource(reason="there is one"),
     )
 
 
@@ -53,12 +56,14 @@ def actuator(name: str, *, checked: bool = False) -> ActuatorLimits:
         rate_down_counts_per_s=80,
         travel_max_counts=200,
         travel_window_ns=60 * S,
+        dwell_ns=0,
         proposal_max_age_ns=S // 5,
         feedback_max_age_ns=S // 2,
         lease_ns=S // 2,
         safe=SafeAction(counts=20, hold_ns=2 * S, ramp_counts_per_s=100),
         on_link_loss=OnLinkLoss.CONTINUE,
         effect=check if checked else NoEffectCheck(reason="nothing measures it"),
+        follow=FollowCheck(max_difference_counts=400, within_ns=S),
     )
 
 
@@ -70,6 +75,8 @@ def interlock() -> Interlock:
         ok_max=1000,
         clear_min=300,
         clear_max=1000,
+        engage_after_ticks=1,
+        clear_after_ticks=1,
         forces=(("pump", -100),),
         trips=True,
     )
@@ -88,6 +95,7 @@ def envelope(*, exclusive: bool = False, checked: bool = False, locked: bool = T
             deadline_window_ticks=5,
             hold_limit_ns=2 * S,
             return_dwell_ns=3 * S,
+            trust_dwell_ns=4 * S,
         ),
     )
 
@@ -98,11 +106,8 @@ def snapshot(level: int = 500, quality: Quality = Quality.GOOD) -> Snapshot:
 
 def state(limits: Envelope, *, last: tuple[int, ...] = (20, 20)) -> EnvelopeState:
     """At T0, released, with the given last commands and no speed left over."""
-    start = initial(limits, T0)
-    return start._replace(
-        actuators=tuple(a._replace(last=x) for a, x in zip(start.actuators, last, strict=True)),
-        engaged=(False,) * len(limits.interlocks),
-    )
+    released = (0,) * len(limits.interlocks)
+    return initial(limits, T0)._replace(last=last, locks=released)
 
 
 def order(mode: int, *wanted: int) -> Order:

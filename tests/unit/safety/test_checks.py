@@ -9,7 +9,14 @@ import pytest
 from edge_agent.core.errors import ConfigError
 from edge_agent.safety.checks import require_sound
 from edge_agent.safety.devices.air_handler import ENVELOPE
-from edge_agent.safety.limits import Envelope, Exclusive, NoEffectCheck, OnLinkLoss
+from edge_agent.safety.limits import (
+    Agreement,
+    Envelope,
+    Exclusive,
+    NoEffectCheck,
+    NoSecondSource,
+    OnLinkLoss,
+)
 from tests.unit.safety.lab import S, envelope, interlock
 
 
@@ -57,6 +64,25 @@ def closed(limits: Envelope, *names: str) -> Envelope:
         for a in limits.actuators
     ]
     return dataclasses.replace(limits, actuators=tuple(actuators))
+
+
+def with_follow(**changes: Any) -> Envelope:
+    return with_pump(follow=dataclasses.replace(envelope().actuators[0].follow, **changes))
+
+
+def with_agreement(
+    other: str, unit: str = "percent", most: Any = 20, within_ns: int = S
+) -> Envelope:
+    """`level` beside a second sensor `twin`, compared with `other`."""
+    level = envelope().sensors[0]
+    pair = (
+        dataclasses.replace(
+            level,
+            agreement=Agreement(sensor=other, max_difference_counts=most, within_ns=within_ns),
+        ),
+        dataclasses.replace(level, name="twin", unit=unit),
+    )
+    return dataclasses.replace(envelope(), sensors=pair)
 
 
 BAD = {
@@ -131,7 +157,29 @@ BAD = {
     "deadline k": (with_rules(deadline_misses_to_ramp=0), "k of n"),
     "deadline n": (with_rules(deadline_misses_to_ramp=6), "k of n"),
     "hold": (with_rules(hold_limit_ns=-1), "hold_limit_ns"),
-    "dwell": (with_rules(return_dwell_ns=0), "return_dwell_ns"),
+    "return dwell": (with_rules(return_dwell_ns=0), "return_dwell_ns"),
+    "trust dwell": (with_rules(trust_dwell_ns=0), "trust_dwell_ns"),
+    "dwell": (with_pump(dwell_ns=-1), "pump: dwell"),
+    "follow difference": (with_follow(max_difference_counts=-1), "pump: dwell and follow"),
+    "follow time": (with_follow(within_ns=0), "pump: dwell and follow"),
+    "rate beyond 32 bits": (with_pump(rate_up_counts_per_s=2**31), "pump: rates must fit 32"),
+    "ramp beyond 32 bits": (with_safe(ramp_counts_per_s=2**31), "pump: rates must fit 32"),
+    "window of a year": (with_pump(travel_window_ns=365 * 86_400 * S), "pump: rates must fit 32"),
+    "travel beyond 64 bits": (with_pump(travel_max_counts=2**40), "pump: travel_max_counts *"),
+    "sensor beyond 32 bits": (with_sensor(max_counts=2**31), "level: min_counts must be below"),
+    "lock beyond 32 bits": (with_lock(ok_max=2**31), "dry: the ok band must fit"),
+    "lock ticks": (with_lock(engage_after_ticks=0), "dry: engage_ and clear_"),
+    "clear ticks": (with_lock(clear_after_ticks=0), "dry: engage_ and clear_"),
+    "no second source, no reason": (
+        with_sensor(agreement=NoSecondSource(reason="")),
+        "level: no agreement and no reason",
+    ),
+    "agreement alone": (with_agreement("level"), "unknown sensor 'level'"),
+    "agreement unknown": (with_agreement("lever"), "unknown sensor 'lever'"),
+    "agreement units": (with_agreement("twin", unit="A"), "same unit and resolution"),
+    "agreement difference": (with_agreement("twin", most=-1), "max_difference_counts >= 0"),
+    "agreement time": (with_agreement("twin", within_ns=0), "within_ns > 0"),
+    "NaN agreement": (with_agreement("twin", most=math.nan), "level.agreement: max_diff"),
     "NaN rate": (with_pump(rate_up_counts_per_s=math.nan), "pump: rate_up_counts_per_s must be"),
     "fraction": (with_sensor(max_counts=999.5), "level: max_counts must be a whole number"),
     "missing": (with_pump(lease_ns=None), "pump: lease_ns must be a whole number, not None"),
@@ -168,6 +216,7 @@ def test_every_contradiction_is_named_not_only_the_first() -> None:
         closed(envelope(exclusive=True), "valve"),
         closed(envelope(exclusive=True), "pump"),
         with_sensor(stuck_after_ns=None),
+        with_agreement("twin"),
         with_rules(hold_limit_ns=0),
         closed(
             dataclasses.replace(
@@ -177,7 +226,7 @@ def test_every_contradiction_is_named_not_only_the_first() -> None:
             "valve",
         ),
     ],
-    ids=range(8),
+    ids=range(9),
 )
 def test_a_sound_envelope_is_accepted(good: Envelope) -> None:
     require_sound(good)

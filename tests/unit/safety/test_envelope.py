@@ -1,8 +1,12 @@
 """Range, speed, travel, exclusion and interlocks, one claim at a time."""
 
+import dataclasses
+from typing import Any
+
 import pytest
 
 from edge_agent.core.records import Mode, Quality, Reason, Rule
+from edge_agent.safety import interlocks
 from edge_agent.safety.envelope import (
     DT_MAX_NS,
     EnvelopeState,
@@ -36,8 +40,8 @@ def rules(reasons: tuple[Reason, ...]) -> list[int]:
 def test_boot_is_safe_with_every_interlock_engaged() -> None:
     limits = envelope()
     boot = initial(limits, T0)
-    assert [a.last for a in boot.actuators] == [20, 20]
-    assert boot.engaged == (True,)
+    assert boot.last == (20, 20)
+    assert boot.locks == (-1,)
 
 
 @pytest.mark.parametrize("mode", [Mode.SAFE, Mode.ARMING, Mode.TRIPPED])
@@ -157,8 +161,7 @@ def test_travel_runs_out_at_half_the_budget_and_refills_with_time() -> None:
 
 def test_exhausted_travel_stops_both_directions() -> None:
     limits = envelope()
-    empty = state(limits)
-    empty = empty._replace(actuators=tuple(a._replace(travel=0) for a in empty.actuators))
+    empty = state(limits)._replace(travel=(0, 0))
     _, verdict = step(limits, empty, order(Mode.ACTIVE, 25, 15), snapshot(), T0 + 100 * MS)
     assert verdict.command == (20, 20)
     assert rules(verdict.reasons) == [Rule.TRAVEL, Rule.TRAVEL]
@@ -201,7 +204,7 @@ def test_leaving_the_ramp_forgets_when_it_began() -> None:
 def test_activation_starts_from_what_is_measured_without_saved_speed() -> None:
     limits = envelope()
     memory = restart_from(limits, state(limits), (250, -999))
-    assert [a.last for a in memory.actuators] == [250, -100]
+    assert memory.last == (250, -100)
     _, verdict = step(limits, memory, order(Mode.ACTIVE, 300, 300), snapshot(), T0 + 100 * MS)
     assert verdict.command == (255, -95)
 
@@ -240,9 +243,9 @@ def test_an_interlock_is_left_later_than_it_is_entered(
     was_engaged: bool, level: int, engages: bool
 ) -> None:
     limits = envelope()
-    start = state(limits)._replace(engaged=(was_engaged,))
+    start = state(limits)._replace(locks=(-1 if was_engaged else 0,))
     after, verdict = step(limits, start, order(Mode.ACTIVE, 20, 20), snapshot(level), T0 + S)
-    assert after.engaged == (engages,)
+    assert (after.locks[0] < 0) == engages
     assert verdict.command == ((-100, 20) if engages else (20, 20))
 
 
@@ -257,19 +260,18 @@ def test_a_sensor_that_cannot_be_trusted_engages_its_interlock(quality: Quality)
 
 def test_an_interlock_acts_at_once_and_overrides_speed_and_travel() -> None:
     limits = envelope()
-    start = state(limits, last=(300, 20))
-    start = start._replace(actuators=tuple(a._replace(travel=0) for a in start.actuators))
+    start = state(limits, last=(300, 20))._replace(travel=(0, 0))
     after, verdict = step(limits, start, order(Mode.HOLDING), snapshot(0), T0 + 1)
     assert verdict.command == (-100, 20)
     assert verdict.reasons == (Reason(Rule.INTERLOCK, 0, 0),)
-    assert after.actuators[0].travel == 0  # spent below nothing is nothing, not a debt
+    assert after.travel[0] == 0  # spent below nothing is nothing, not a debt
 
 
 def test_an_interlock_that_finds_its_value_already_there_gives_no_reason() -> None:
     limits = envelope()
     start = state(limits, last=(-100, 20))
     after, verdict = step(limits, start, order(Mode.HOLDING), snapshot(0), T0 + 1)
-    assert after.engaged == (True,)
+    assert after.locks == (-1,)
     assert verdict.reasons == ()
 
 
@@ -278,9 +280,7 @@ def test_after_an_interlock_the_way_back_is_at_the_limited_speed() -> None:
     memory, _ = step(
         limits, state(limits, last=(100, 20)), order(Mode.ACTIVE, 100, 20), snapshot(0), T0 + S
     )
-    start = memory._replace(
-        actuators=tuple(a._replace(travel=200 * 60 * S) for a in memory.actuators)
-    )
+    start = memory._replace(travel=(200 * 60 * S,) * 2)
     _, verdict = step(limits, start, order(Mode.ACTIVE, 100, 20), snapshot(), T0 + 2 * S)
     # One count saved while the interlock held it, and one second of 50 counts/s.
     assert verdict.command[0] == -100 + 51
@@ -302,8 +302,90 @@ def test_a_memory_that_went_bad_still_gives_a_command_in_range() -> None:
     assert rules(verdict.reasons) == [Rule.INTERNAL_ERROR, Rule.INTERNAL_ERROR]
 
 
-def test_standing_still_with_full_budgets_keeps_the_very_same_memory() -> None:
+def with_pump(**changes: Any) -> Envelope:
+    good = envelope()
+    pump, valve = good.actuators
+    return dataclasses.replace(good, actuators=(dataclasses.replace(pump, **changes), valve))
+
+
+def test_a_switched_actuator_rests_before_a_policy_may_switch_it_again() -> None:
+    limits = with_pump(dwell_ns=3 * S)
+    start = state(limits)._replace(rest_ns=(0, 0))
+    memory, verdict = step(limits, start, order(Mode.ACTIVE, 25, 20), snapshot(), T0 + S)
+    assert verdict.command == (25, 20)
+    for k in (2, 3):
+        memory, verdict = step(limits, memory, order(Mode.ACTIVE, 20, 20), snapshot(), T0 + k * S)
+        assert verdict.command == (25, 20)
+        assert verdict.reasons == (Reason(Rule.DWELL, 1, (5 - k) * S),)
+    _, verdict = step(limits, memory, order(Mode.ACTIVE, 20, 20), snapshot(), T0 + 4 * S)
+    assert verdict.command == (20, 20)
+    assert verdict.reasons == ()
+
+
+def test_boot_counts_as_switched_just_now() -> None:
+    limits = with_pump(dwell_ns=3 * S)
+    start = initial(limits, T0)._replace(locks=(0,))
+    _, verdict = step(limits, start, order(Mode.ACTIVE, 25, 20), snapshot(), T0 + S)
+    assert verdict.command == (20, 20)
+
+
+def test_an_interlock_does_not_wait_for_the_dwell_and_starts_it_anew() -> None:
+    limits = with_pump(dwell_ns=3 * S)
+    start = state(limits)._replace(rest_ns=(2 * S, 0))
+    after, verdict = step(limits, start, order(Mode.ACTIVE, 20, 20), snapshot(0), T0 + S)
+    assert verdict.command == (-100, 20)
+    assert after.rest_ns == (3 * S, 0)
+
+
+def test_the_way_to_safe_does_not_wait_for_the_dwell() -> None:
+    limits = with_pump(dwell_ns=3600 * S)
+    start = state(limits, last=(21, 20))._replace(rest_ns=(3600 * S, 0), ramp_since_ns=T0 - 9 * S)
+    _, verdict = step(limits, start, order(Mode.RAMPING), snapshot(), T0 + S)
+    assert verdict.command == (20, 20)
+
+
+def with_lock(**changes: Any) -> Envelope:
+    good = envelope()
+    return dataclasses.replace(
+        good, interlocks=(dataclasses.replace(good.interlocks[0], **changes),)
+    )
+
+
+def engaged(limits: Envelope, locks: tuple[int, ...], *levels: int) -> list[bool]:
+    """Whether the interlock is engaged after each of the values."""
+    out = []
+    for level in levels:
+        locks = interlocks.advance(limits, locks, snapshot(level))
+        out.append(locks[0] < 0)
+    return out
+
+
+def test_an_interlock_may_ask_for_ticks_in_a_row_before_it_engages() -> None:
+    limits = with_lock(engage_after_ticks=3)
+    assert engaged(limits, (0,), 100, 100, 500, 100, 100, 100) == [False] * 5 + [True]
+
+
+def test_an_interlock_may_ask_for_ticks_in_a_row_before_it_clears() -> None:
+    limits = with_lock(clear_after_ticks=3)
+    levels = 500, 500, 299, 500, 500, 500
+    assert engaged(limits, interlocks.initial(limits), *levels) == [True] * 5 + [False]
+
+
+def test_a_value_that_cannot_be_trusted_engages_without_waiting() -> None:
+    limits = with_lock(engage_after_ticks=3, clear_after_ticks=2)
+    assert interlocks.advance(limits, (0,), snapshot(500, Quality.STALE)) == (-2,)
+
+
+@pytest.mark.parametrize(
+    ("level", "quality", "trips"),
+    [(199, Quality.GOOD, True), (250, Quality.GOOD, False), (199, Quality.STALE, False)],
+)
+def test_only_a_seen_value_out_of_band_trips(level: int, quality: Quality, trips: bool) -> None:
     limits = envelope()
-    memory, _ = step(limits, state(limits), order(Mode.ACTIVE, 20, 20), snapshot(), T0 + S)
-    after, _ = step(limits, memory, order(Mode.ACTIVE, 20, 20), snapshot(), T0 + 2 * S)
-    assert after.actuators[0] is memory.actuators[0]
+    reason = interlocks.tripped(limits, (-1,), snapshot(level, quality))
+    assert reason == (Reason(Rule.INTERLOCK, 0, level) if trips else None)
+
+
+def test_a_released_or_a_mild_interlock_does_not_trip() -> None:
+    assert interlocks.tripped(envelope(), (2,), snapshot(0)) is None
+    assert interlocks.tripped(with_lock(trips=False), (-1,), snapshot(0)) is None

@@ -118,7 +118,7 @@ def test_a_hold_longer_than_its_limit_becomes_a_ramp_with_the_first_cause() -> N
 def test_k_missed_deadlines_of_n_begin_the_ramp(mode: Mode) -> None:
     two = in_mode(mode, misses=0b01010)
     after = supervisor.step(RULES, two, facts(missed=LATE))
-    assert (after.mode, after.cause) == (RAMPING, Reason(Rule.DEADLINE_MISSED, -1, 3))
+    assert (after.mode, after.cause) == (RAMPING, Reason(Rule.TOO_MANY_MISSES, -1, 3))
 
 
 def test_a_missed_deadline_leaves_the_budget_after_n_ticks() -> None:

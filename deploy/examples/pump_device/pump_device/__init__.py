@@ -6,8 +6,10 @@ Level and speed are tenths of a percent. Each limit says what it protects.
 from edge_agent.safety.limits import (
     ActuatorLimits,
     Envelope,
+    FollowCheck,
     Interlock,
     NoEffectCheck,
+    NoSecondSource,
     OnLinkLoss,
     SafeAction,
     SensorLimits,
@@ -27,6 +29,7 @@ SENSORS = (
         max_age_ns=_S // 2,  # a full tank takes minutes to change; half a second is a dead line
         stuck_after_ns=None,  # a tank at rest rightly stands still
         needed=True,
+        agreement=NoSecondSource(reason="the tank has one level sensor"),
     ),
 )
 
@@ -41,6 +44,7 @@ ACTUATORS = (
         rate_down_counts_per_s=300,
         travel_max_counts=6_000,  # wear: three full cycles a minute
         travel_window_ns=60 * _S,
+        dwell_ns=0,  # a speed, not a switch
         proposal_max_age_ns=_S // 5,
         feedback_max_age_ns=_S // 2,
         lease_ns=_S // 2,
@@ -50,6 +54,7 @@ ACTUATORS = (
             reason="the level also falls by use and rises by inflow, so it proves nothing about"
             " the pump; a motor current would"
         ),
+        follow=FollowCheck(max_difference_counts=50, within_ns=2 * _S),
     ),
 )
 
@@ -62,6 +67,8 @@ INTERLOCKS = (
         ok_max=1000,
         clear_min=150,  # stricter than leaving, or the pump would chatter at the threshold
         clear_max=1000,
+        engage_after_ticks=1,  # dry running does not wait for a second opinion
+        clear_after_ticks=1,
         forces=(("pump_speed", 0),),
         trips=False,
     ),
@@ -79,5 +86,6 @@ ENVELOPE = Envelope(
         deadline_window_ticks=20,
         hold_limit_ns=_S,
         return_dwell_ns=5 * _S,
+        trust_dwell_ns=60 * _S,
     ),
 )
