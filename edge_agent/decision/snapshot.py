@@ -45,23 +45,30 @@ class SnapshotBuilder:
     def add(self, readings: Iterable[Reading], now_ns: int) -> None:
         """Take in samples. One older than what is known, or from before time began, is
         dropped; one from the future, out of range or out of line is INVALID."""
-        channels = len(self._limits)
+        limits, stamps_ns, qualities = self._limits, self._stamp_ns, self._quality
+        received = self._received
+        channels = len(limits)
         for r in readings:
             c, stamp_ns = r.channel, r.stamp_ns
-            if not 0 <= c < channels or stamp_ns < 0 or stamp_ns < self._stamp_ns[c]:
+            if not 0 <= c < channels or stamp_ns < 0 or stamp_ns < stamps_ns[c]:
                 continue
-            self._stamp_ns[c] = min(stamp_ns, now_ns)
-            self._quality[c] = self._judge(r, now_ns)
+            counts = r.counts
+            low, high, _ = limits[c]
+            if r.quality != _GOOD or stamp_ns > now_ns or not low <= counts <= high:
+                stamps_ns[c] = min(stamp_ns, now_ns)
+                qualities[c] = _INVALID
+                continue
+            stamps_ns[c] = stamp_ns
+            if counts != received[c] or qualities[c] != _GOOD:
+                qualities[c] = self._judge_change(c, counts, stamp_ns)
 
-    def _judge(self, r: Reading, now_ns: int) -> int:
-        c, counts = r.channel, r.counts
-        low, high, max_step = self._limits[c]
-        if r.quality != _GOOD or r.stamp_ns > now_ns or not low <= counts <= high:
-            return _INVALID
+    def _judge_change(self, c: int, counts: int, stamp_ns: int) -> int:
+        """Whether a value in range that is not simply the last good one again is believed."""
         first = self._changed_ns[c] == _NEVER
         if first or counts != self._received[c]:
-            self._changed_ns[c] = r.stamp_ns
+            self._changed_ns[c] = stamp_ns
         # One sample out of line is a spike; two that agree are a change.
+        max_step = self._limits[c][2]
         in_line = first or (
             abs(counts - self._counts[c]) <= max_step or abs(counts - self._received[c]) <= max_step
         )

@@ -20,15 +20,17 @@ def admit(proposal: Proposal, envelope: Envelope) -> tuple[tuple[int, ...] | Non
     actuators = envelope.actuators
     if not isinstance(values, tuple) or len(values) != len(actuators):
         return None, [Reason(Rule.WRONG_SHAPE)]
-    first = len(envelope.sensors)
+    channel = len(envelope.sensors)
+    elapsed_ns = proposal.elapsed_ns
     counts = []
-    for i, (value, limits) in enumerate(zip(values, actuators, strict=True)):
-        if not 0 <= proposal.elapsed_ns <= limits.proposal_max_age_ns:
-            return None, [Reason(Rule.LATE, first + i, proposal.elapsed_ns)]
+    for value, limits in zip(values, actuators, strict=True):
+        if not 0 <= elapsed_ns <= limits.proposal_max_age_ns:
+            return None, [Reason(Rule.LATE, channel, elapsed_ns)]
         if type(value) is not float:  # a bool, a string or an array is not a proposal
-            return None, [Reason(Rule.WRONG_SHAPE, first + i)]
+            return None, [Reason(Rule.WRONG_SHAPE, channel)]
         whole = to_counts(value, limits.counts_per_unit)
         if whole is None:
-            return None, [Reason(Rule.NOT_FINITE, first + i)]
+            return None, [Reason(Rule.NOT_FINITE, channel)]
         counts.append(whole)
+        channel += 1
     return tuple(counts), []

@@ -10,7 +10,7 @@ release it. So a released interlock needs `engage_after_ticks` bad ticks, an eng
 """
 
 from edge_agent.core.records import Quality, Reason, Rule, Snapshot
-from edge_agent.safety.limits import Envelope, Interlock
+from edge_agent.safety.limits import Envelope
 
 _GOOD = int(Quality.GOOD)
 _INTERLOCK = int(Rule.INTERLOCK)
@@ -24,25 +24,20 @@ def initial(envelope: Envelope) -> tuple[int, ...]:
 def advance(envelope: Envelope, locks: tuple[int, ...], snapshot: Snapshot) -> tuple[int, ...]:
     """The memory of every interlock after this tick."""
     qualities, values = snapshot.qualities, snapshot.counts
-    return tuple(
-        [
-            _next(lock, n, values[sensor] if qualities[sensor] == _GOOD else None)
-            for lock, n, (sensor, _) in zip(
-                envelope.interlocks, locks, envelope.forced, strict=True
-            )
-        ]
-    )
-
-
-def _next(lock: Interlock, n: int, value: int | None) -> int:
-    """`value` is None when it cannot be trusted."""
-    if value is None:
-        return -lock.clear_after_ticks
-    if n < 0:  # engaged
-        return n + 1 if lock.clear_min <= value <= lock.clear_max else -lock.clear_after_ticks
-    if lock.ok_min <= value <= lock.ok_max:
-        return 0
-    return n + 1 if n + 1 < lock.engage_after_ticks else -lock.clear_after_ticks
+    after = []
+    for lock, n, (sensor, _) in zip(envelope.interlocks, locks, envelope.forced, strict=True):
+        value = values[sensor]
+        if qualities[sensor] != _GOOD:
+            n_next = -lock.clear_after_ticks
+        elif n < 0:  # engaged
+            clear = lock.clear_min <= value <= lock.clear_max
+            n_next = n + 1 if clear else -lock.clear_after_ticks
+        elif lock.ok_min <= value <= lock.ok_max:
+            n_next = 0
+        else:
+            n_next = n + 1 if n + 1 < lock.engage_after_ticks else -lock.clear_after_ticks
+        after.append(n_next)
+    return tuple(after)
 
 
 def tripped(envelope: Envelope, locks: tuple[int, ...], snapshot: Snapshot) -> Reason | None:
