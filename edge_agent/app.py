@@ -7,14 +7,13 @@ parse arguments. A verb is one function here; `cli.py` turns words into a call.
 import contextlib
 import secrets
 import signal
-import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 from edge_agent import __version__, loop
 from edge_agent.config import Settings, recordings_folder, socket_path
@@ -30,6 +29,7 @@ from edge_agent.ports.gateway_relay import GatewayRelay
 from edge_agent.ports.protocol import Port
 from edge_agent.ports.serial_bridge import SerialBridgePort
 from edge_agent.service import realtime
+from edge_agent.service.child import ChildProcess
 from edge_agent.service.status import TickStats, status_document
 from firmware_bridge.serial_port import SerialPort
 
@@ -81,6 +81,13 @@ def hashes_of(settings: Settings, model: LoadedModel) -> dict[str, str]:
     }
 
 
+class Reporting(Protocol):
+    """A part that says how it is."""
+
+    def status(self) -> dict[str, int | str]:
+        """Counters and state by name."""
+
+
 class StatusSink:
     """Publishes ticks, and the status document once a second, to the relay."""
 
@@ -89,13 +96,13 @@ class StatusSink:
         relay: GatewayRelay,
         settings: Settings,
         stats: TickStats,
-        ports: Mapping[str, Port],
+        parts: Mapping[str, Reporting],
         facts: Mapping[str, Any],
     ) -> None:
         self._relay = relay
         self._envelope = settings.envelope
         self._stats = stats
-        self._ports = ports
+        self._parts = parts
         self._facts = facts
         self._due_ns = 0
 
@@ -104,7 +111,7 @@ class StatusSink:
         self._relay.publish(tick)
         if tick.now_ns >= self._due_ns:
             self._due_ns = tick.now_ns + STATUS_EVERY_NS
-            parts = {name: port.status() for name, port in self._ports.items()}
+            parts = {name: part.status() for name, part in self._parts.items()}
             document = status_document(self._envelope, tick, self._stats, parts)
             self._relay.publish_status({**document, **self._facts})
 
@@ -131,14 +138,14 @@ def run_control(settings: Settings, *, arm: bool, gateway_command: list[str]) ->
     stats = TickStats(period_ns)
     granted = realtime.set_up(config.loop.realtime_priority)
     facts = {"boot": boot, "version": __version__, "hashes": hashes, "realtime": granted}
-    sink = StatusSink(relay, settings, stats, ports, facts)
     operator = loop.Operator(settings.envelope, arm)
-    _stop_on_signals(operator)
-    child = subprocess.Popen(gateway_command) if gateway_command else None  # noqa: S603 - own argv
+    children = {"gateway_process": ChildProcess(gateway_command)} if gateway_command else {}
+    _stop_on_signals(operator, children.values())
+    sink = StatusSink(relay, settings, stats, {**ports, **children}, facts)
     parts = loop.Parts(
         build_agent(settings, model, period_ns),
         tuple(ports.values()),
-        (sink,),
+        (*children.values(), sink),
         clock,
         period_ns,
         config.loop.trigger == "telemetry",
@@ -148,9 +155,8 @@ def run_control(settings: Settings, *, arm: bool, gateway_command: list[str]) ->
     finally:
         for port in ports.values():
             port.close()
-        if child is not None:
-            child.terminate()
-            child.wait()
+        for child in children.values():
+            child.stop()
     if not operator.confirmed:
         sys.stderr.write(
             "edge-agent: stopped, but the microcontroller did not confirm safe outputs;"
@@ -219,9 +225,11 @@ def _mqtt_channels(settings: Settings) -> list[int]:
     return [index[row.channel] for row in rows]
 
 
-def _stop_on_signals(operator: loop.Operator) -> None:
+def _stop_on_signals(operator: loop.Operator, children: Collection[ChildProcess]) -> None:
     def stop(_number: int, _frame: FrameType | None) -> None:
         operator.request_stop()
+        for child in children:
+            child.leave()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)

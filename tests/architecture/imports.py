@@ -77,9 +77,9 @@ OWNERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "edge_agent/gateway/session.py",
             "edge_agent/ports/gateway_relay.py",
         ),
-        # One thread, paho's, in the gateway process; one child, the gateway itself.
+        # One thread, paho's, in the gateway process; one child of control, the gateway itself.
         "threading": ("edge_agent/gateway/session.py",),
-        "subprocess": ("edge_agent/app.py",),
+        "subprocess": ("edge_agent/service/child.py",),
         "signal": (
             "edge_agent/app.py",
             "edge_agent/gateway/process.py",

@@ -24,6 +24,7 @@ class MqttPeer:
         self._client.on_message = lambda _c, _u, m: self.received.append(
             (m.topic, bytes(m.payload), m.retain)
         )
+        self._client.reconnect_delay_set(1, 1)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
         assert self._ready.wait(10), "the test's own client did not connect"
@@ -33,6 +34,10 @@ class MqttPeer:
     ) -> None:
         """Return when the broker has it."""
         self._client.publish(topic, payload, qos=qos, retain=retain).wait_for_publish(10)
+
+    def offer(self, topic: str, payload: bytes | str) -> None:
+        """Publish at QoS 0 if the broker is there; never waits, keeps nothing for later."""
+        self._client.publish(topic, payload, qos=0)
 
     def payloads(self, topic: str) -> list[bytes]:
         return [payload for where, payload, _retained in self.received if where == topic]
