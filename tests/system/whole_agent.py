@@ -101,7 +101,9 @@ class Site:
     def start(self, *parts: str) -> None:
         """`broker`, `mcu` and `agent`, in the order given."""
         for part in parts:
-            {"broker": self._start_broker, "mcu": self._start_mcu, "agent": self.start_agent}[part]()
+            {"broker": self._start_broker, "mcu": self._start_mcu, "agent": self.start_agent}[
+                part
+            ]()
 
     def _start_broker(self) -> None:
         self.broker.start()
