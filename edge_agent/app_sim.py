@@ -5,16 +5,19 @@ Owns: which concrete parts a simulated run is made of. Must not: simulate anythi
 
 import json
 import secrets
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 from edge_agent import __version__
 from edge_agent.app import LoadedModel, hashes_of, load_model
 from edge_agent.config import Config, Settings, settings_of
 from edge_agent.core.clock import Clock, SystemClock, utc_now_ns
-from edge_agent.core.errors import EXIT_OK, EXIT_TRANSIENT
+from edge_agent.core.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_TRANSIENT
 from edge_agent.inference.manifest import features_of
 from edge_agent.inference.session import OnnxPolicy
 from edge_agent.ports.serial_bridge import SerialBridgePort
@@ -44,15 +47,26 @@ def list_scenarios() -> str:
 
 
 def run_simulation(request: SimRequest) -> int:
-    """Run, print the summary, and say 1 when a declared reaction was not seen."""
+    """Run, print the summary, and say 1 when a declared reaction was not seen.
+
+    Ctrl-C ends it with the summary of what ran until then, and says 130.
+    """
     options = request.options
     settings = settings_of(Config(device=options.device), "built-in defaults")
     wall = SystemClock()
     model = load_model(settings, wall)
-    results = simulate(options, _parts(settings, model, request), sys.stdout)
+    with _interruptible() as interrupted:
+        parts = _parts(settings, model, request, interrupted)
+        results = simulate(options, parts, sys.stdout)
     if request.as_json:
         document = [
-            {"scenario": r.scenario, "seed": r.seed, "problems": r.problems, **r.summary}
+            {
+                "scenario": r.scenario,
+                "seed": r.seed,
+                "problems": r.problems,
+                "interrupted": r.interrupted,
+                **r.summary,
+            }
             for r in results
         ]
         sys.stdout.write(json.dumps(document, indent=2) + "\n")
@@ -61,7 +75,30 @@ def run_simulation(request: SimRequest) -> int:
             sys.stdout.write(summary_text(result.scenario, result.summary) + "\n")
             for problem in result.problems:
                 sys.stdout.write(f"  PROBLEM {problem}\n")
-    return EXIT_TRANSIENT if any(r.problems for r in results) else EXIT_OK
+    if any(r.problems for r in results):
+        return EXIT_TRANSIENT
+    if not results[-1].interrupted:
+        return EXIT_OK
+    sys.stderr.write("edge-agent: interrupted; the summary is of what ran until then\n")
+    return EXIT_INTERRUPTED
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed: the tick in progress ends and the recording stays whole. A
+    second one ends the program where it is."""
+    pressed = False
+
+    def press(_number: int, _frame: FrameType | None) -> None:
+        nonlocal pressed
+        pressed = True
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield lambda: pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def view_for(*, as_json: bool) -> View:
@@ -71,7 +108,9 @@ def view_for(*, as_json: bool) -> View:
     return View.SCREEN if sys.stdout.isatty() else View.LINES
 
 
-def _parts(settings: Settings, model: LoadedModel, request: SimRequest) -> SimParts:
+def _parts(
+    settings: Settings, model: LoadedModel, request: SimRequest, interrupted: Callable[[], bool]
+) -> SimParts:
     envelope = settings.envelope
     feedback = FEEDBACK_SENSORS.get(envelope.device, ())
     recordings = request.state_dir / "recordings"
@@ -100,6 +139,7 @@ def _parts(settings: Settings, model: LoadedModel, request: SimRequest) -> SimPa
         make_bridge=make_bridge,
         make_recorder=make_recorder,
         wall=SystemClock(),
+        interrupted=interrupted,
     )
 
 

@@ -5,7 +5,8 @@ diagnostics on stderr). Must not: do any of the work. Late imports keep `--help`
 verb from loading what it does not use.
 
 Exit codes: 0 done, 1 something outside failed and a restart may help, 2 wrong usage,
-78 a configuration that a person must correct (do not restart).
+78 a configuration that a person must correct (do not restart), 130 ended by Ctrl-C before it was
+done (`run` and `gateway` are done when they are told to stop, so theirs is 0).
 """
 
 import argparse
@@ -18,7 +19,13 @@ from typing import TypeAlias
 
 from edge_agent import __version__
 from edge_agent.config import DEFAULT_PATH, Settings, load, with_state_dir
-from edge_agent.core.errors import EXIT_OK, EXIT_USAGE, ConfigError, EdgeAgentError
+from edge_agent.core.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_USAGE,
+    ConfigError,
+    EdgeAgentError,
+)
 
 _DESCRIPTION = """\
 Let a learned policy move real things, inside limits that are fixed in code.
@@ -40,6 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"edge-agent: {error}", file=sys.stderr)
         # What was wrong with an option's value is usage, whoever found out.
         return EXIT_USAGE if error.where.startswith("--") else error.exit_code
+    except KeyboardInterrupt:
+        print("edge-agent: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
     except BrokenPipeError:  # `edge-agent ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
@@ -51,7 +61,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="edge-agent",
         description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="exit codes: 0 done, 1 try again, 2 wrong usage, 78 correct the configuration",
+        epilog="exit codes: 0 done, 1 try again, 2 wrong usage, 78 correct the configuration,"
+        " 130 interrupted",
     )
     parser.add_argument("--version", action="version", version=f"edge-autonomy {__version__}")
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
@@ -105,7 +116,8 @@ def _add_sim(verbs: _Verbs) -> None:
         "run the agent against simulated hardware",
         "Runs the real agent, envelope and wire protocol against a simulated plant and"
         " microcontroller, on simulated time: the same seed gives the same run. Ends by itself"
-        " with a summary and leaves a recording under STATE_DIR/recordings/.",
+        " with a summary and leaves a recording under STATE_DIR/recordings/. Ctrl-C ends it early,"
+        " with the summary of what ran until then and exit code 130.",
     )
     parser.add_argument(
         "--device", default="air-handler", help="which device (default: %(default)s)"

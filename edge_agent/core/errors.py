@@ -13,6 +13,7 @@ EXIT_OK = 0
 EXIT_TRANSIENT = 1
 EXIT_USAGE = 2
 EXIT_CONFIG = 78
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count it
 
 
 class EdgeAgentError(Exception):

@@ -69,21 +69,21 @@ class ChildProcess:
         """Start it no more; safe to call from a signal handler."""
         self._keep = False
 
-    def stop(self) -> None:
-        """End it in good order, or by force after STOP_WITHIN_S; waits."""
+    def stop(self, within_s: float = STOP_WITHIN_S) -> None:
+        """End it in good order, or by force when that takes longer; waits."""
         self._keep = False
         if self._process is None:
             return
         self._process.terminate()
         try:
-            self._last_exit = self._process.wait(STOP_WITHIN_S)
+            self._last_exit = self._process.wait(within_s)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._last_exit = self._process.wait()
         self._process = None
 
     def status(self) -> dict[str, int | str]:
-        """`pid` 0: none runs. `last_exit` is absent before the first; negative: a signal's number."""
+        """`pid` is 0 while none runs; `last_exit` appears with the first, negative for a signal."""
         items: dict[str, int | str] = {
             "state": "waiting" if self._process is None else "running",
             "pid": 0 if self._process is None else self._process.pid,

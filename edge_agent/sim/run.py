@@ -98,7 +98,8 @@ class SimParts:
 
     `make_policy` gets the simulated clock, so that a policy which measures its own time
     measures none and runs repeat exactly. `make_bridge` gets the cable and the source of
-    session nonces. `wall` is real time.
+    session nonces. `wall` is real time. `interrupted` is asked before every tick: whether a
+    person wants the run to end here.
     """
 
     envelope: Envelope
@@ -107,27 +108,35 @@ class SimParts:
     make_bridge: Callable[[MemoryCable, Callable[[], int]], Bridge]
     make_recorder: Callable[[Scenario], Recorder]
     wall: Clock
+    interrupted: Callable[[], bool] = lambda: False
     period_ns: int = PERIOD_NS
 
 
 @dataclass(frozen=True, slots=True)
 class SimResult:
-    """One finished run. `problems` is empty when everything went as declared."""
+    """One run. `problems` is empty when everything went as declared, or was `interrupted`
+    before it could: the summary is of what ran."""
 
     scenario: str
     seed: int
     summary: dict[str, Any]
     problems: tuple[str, ...]
+    interrupted: bool = False
 
 
 def simulate(options: SimOptions, parts: SimParts, out: Output) -> tuple[SimResult, ...]:
-    """Run the scenario (or, for `all`, each of them in turn) and sum up.
+    """Run the scenario (or, for `all`, each of them in turn) and sum up; an interrupted one is
+    the last.
 
     ConfigError for an unknown device or scenario, a duration too short for the scenario's
     faults, or a speed or period that makes no sense.
     """
-    scenarios = _planned(options, parts)
-    return tuple(_Run(scenario, options, parts, out).finish() for scenario in scenarios)
+    results = []
+    for scenario in _planned(options, parts):
+        results.append(_Run(scenario, options, parts, out).finish())
+        if results[-1].interrupted:
+            break
+    return tuple(results)
 
 
 def _planned(options: SimOptions, parts: SimParts) -> tuple[Scenario, ...]:
@@ -187,18 +196,21 @@ class _Run:
         self._shown_mode = -1
 
     def finish(self) -> SimResult:
-        """Run to the end of the scenario."""
+        """Run to the end of the scenario, or to where it is interrupted."""
         parts, recorder = self._parts, self._parts.make_recorder(self._scenario)
         encode = msgspec.msgpack.Encoder().encode
         ticks = int(self._scenario.duration_s * NS_PER_S) // parts.period_ns
         start_ns = parts.wall.now_ns()
-        step_ns_total = 0
+        step_ns_total, interrupted = 0, False
         with ExitStack() as stack:
             stack.enter_context(closing(recorder))
             stack.enter_context(closing(self._bridge))
             if self._options.view is View.SCREEN:
                 self._out.write(view.CLEAR)
             for k in range(1, ticks + 1):
+                interrupted = parts.interrupted()
+                if interrupted:
+                    break
                 now_ns = k * parts.period_ns
                 tick, step_ns = self._tick(now_ns)
                 step_ns_total += step_ns
@@ -215,8 +227,9 @@ class _Run:
             "step_mean_us": round(step_ns_total / max(ticks, 1) / _NS_PER_US, 1),
             "recording": recorder.status(),
         }
-        problems = tuple(self._summary.problems())
-        return SimResult(self._scenario.name, self._options.seed, summary, problems)
+        problems = tuple(self._summary.problems(complete=not interrupted))
+        name, seed = self._scenario.name, self._options.seed
+        return SimResult(name, seed, summary, problems, interrupted)
 
     def _tick(self, now_ns: int) -> tuple[TickRecord, int]:
         """One tick, and the wall time that the decision took."""

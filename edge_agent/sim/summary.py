@@ -84,9 +84,13 @@ class SummaryBuilder:
             watch.add(tick)
         self._before = tick
 
-    def problems(self) -> list[str]:
-        """Why this run is not as it should be; empty when it is."""
-        return [*self._findings, *(p for watch in self._watches for p in watch.problems())]
+    def problems(self, *, complete: bool = True) -> list[str]:
+        """Why this run is not as it should be; empty when it is.
+
+        A run that is not complete may not have met its faults yet: no reaction is missing.
+        """
+        watches = self._watches if complete else []
+        return [*self._findings, *(p for watch in watches for p in watch.problems())]
 
     def as_data(self) -> dict[str, Any]:
         """Every figure by name, in plain values."""

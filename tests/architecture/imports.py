@@ -82,6 +82,7 @@ OWNERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "subprocess": ("edge_agent/service/child.py",),
         "signal": (
             "edge_agent/app.py",
+            "edge_agent/app_sim.py",
             "edge_agent/gateway/process.py",
             "edge_agent/sim/mcu_process.py",
         ),

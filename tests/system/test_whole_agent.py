@@ -9,11 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from edge_agent.core.clock import NS_PER_S
-from tests.system.mqtt_peer import wait_until
 from tests.system.whole_agent import MAX_AGE_S, SAFE, Site
 
-# Shorter than the 150 s that the device allows by the same factor as the outage in the test is
-# shorter than a minute.
 LEASE_NS = NS_PER_S // 2
 # (payload, what `status` calls it). The channel's format is JSON with a path.
 ZOO = (
@@ -45,7 +42,7 @@ def active(site: Site) -> Site:
 def test_without_a_broker_control_runs_and_is_active_once_it_comes(site: Site) -> None:
     site.start("mcu", "agent")
     site.until(lambda: site.report().get("mqtt.connect_failures"), "an attempt in vain")
-    site.until(lambda: site.control()["serial"]["device_state"] == "SAFE", "the MCU is there")
+    site.until(lambda: site.control()["serial"]["device_state"] == "ARMED", "the MCU is there")
     command = [sys.executable, "-m", "edge_agent", "status", "--json", "--state-dir"]
     asked = subprocess.run(
         [*command, str(site.state)], capture_output=True, text=True, check=True, timeout=20
@@ -57,32 +54,33 @@ def test_without_a_broker_control_runs_and_is_active_once_it_comes(site: Site) -
 
 
 def test_without_the_broker_control_goes_on_until_the_sensors_are_too_old(active: Site) -> None:
+    """Some seconds show a minute: of an outage, control knows only the age of each sensor.
+
+    The sensors' limit is 2 s here instead of 150, so both sides of it are seen; how far the
+    pauses between attempts grow is shown by tests/unit/gateway/test_backoff.py.
+    """
     site, ticks_before = active, active.control()["ticks"]["ticks"]
-    site.until(lambda: site.outputs()[-1][1] != SAFE, "something moves")
+    site.until_moving()
     site.broker.stop()
-    silent_s = time.monotonic()
+    gone_s = time.monotonic()
     site.until(lambda: site.control()["mode"] != "ACTIVE", "the age limit acts")
-    age_s = time.monotonic() - silent_s
-    assert MAX_AGE_S - 0.5 <= age_s <= MAX_AGE_S + 1.5  # fed every 0.2 s, shown once a second
-    status = site.until_mode("RAMPING")
-    assert "is stale" in status["control"]["cause"] or "old" in status["control"]["cause"]
-    site.until(lambda: site.outputs()[-1][1] == SAFE, "outputs are safe")
-    assert site.control()["ticks"]["ticks"] > ticks_before + 20 * age_s
+    away_s = time.monotonic() - gone_s
+    assert MAX_AGE_S - 0.5 <= away_s <= MAX_AGE_S + 1.5  # fed each 0.2 s, shown once a second
+    control = site.until_mode("RAMPING")["control"]
+    assert "supply_temperature" in control["cause"]
+    assert control["ticks"]["ticks"] > ticks_before + 20 * away_s
+    assert site.report()["mqtt.disconnects"] == 1
     site.start("broker")
+    site.until(lambda: site.outputs()[-1][1] == SAFE, "outputs are safe")
     site.until_mode("ACTIVE", within_s=40)
-    report = site.report()
-    assert (report["mqtt.connects"], report["mqtt.disconnects"]) == (2, 1)
-    ticks = [document["tick"] for document in site.telemetry()]
-    assert len(ticks) == len(set(ticks))
-    assert site.alive()
+    assert site.report()["mqtt.connects"] == 2
+    assert len(site.telemetry()) > 20
+    assert site.ticks_seen_twice() == 0
 
 
 def test_an_absent_serial_port_is_reported_and_found_later(site: Site) -> None:
     site.start("broker", "agent")
-    site.until(
-        lambda: site.control().get("channels", {}).get("occupancy", {}).get("quality") == "GOOD",
-        "x",
-    )
+    site.until(lambda: site.report().get("sensor.occupancy.good"), "sensors flow")
     control = site.until_mode("ARMING")["control"]
     assert control["serial"]["state"] == "closed"
     assert control["serial"]["open_failures"] >= 1
@@ -117,11 +115,11 @@ def test_no_payload_ends_the_agent_or_touches_another_channel(site: Site) -> Non
     site.start("mcu", "agent")
     site.until(lambda: _stale_retained(site), "the retained value is counted")
     assert _mode_and_doubt(site) == ("ARMING", {"outdoor_temperature": "MISSING"})
+    only_it = ("HOLDING", {"outdoor_temperature": "INVALID"})
     for payload, _ in ZOO:
         operator.publish(topic, good)
         site.until(lambda: _mode_and_doubt(site) == ("ACTIVE", {}), "good again")
         operator.publish(topic, payload)
-        only_it = ("HOLDING", {"outdoor_temperature": "INVALID"})
         site.until(lambda: _mode_and_doubt(site) == only_it, f"{payload[:20]!r} is INVALID")
     operator.publish(topic, good)
     site.until(lambda: _mode_and_doubt(site) == ("ACTIVE", {}), "good at the end")

@@ -4,12 +4,12 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from edge_agent.core.clock import NS_PER_S
-from tests.system.whole_agent import MAX_AGE_S, SAFE, Site, ended
+from edge_agent.core.records import Mode
+from tests.system.whole_agent import MAX_AGE_S, SAFE, Site, state_of
 
 LEASE_NS = NS_PER_S // 2
 STOP_WITHIN_S = 30
@@ -33,7 +33,7 @@ def moving(site: Site) -> Site:
 def _ends_well(site: Site, gateway: int) -> None:
     site.until(lambda: not site.alive(), "stopped", STOP_WITHIN_S)
     assert site.agent.returncode == 0, site.err.read_text(encoding="utf-8")
-    assert ended(gateway)
+    assert state_of(gateway) in {"", "Z"}
     assert site.outputs()[-1][1] == SAFE
     report = site.end_mcu()
     assert report["outputs"] == SAFE
@@ -45,8 +45,8 @@ def test_ctrl_c_ends_safe_and_confirmed_and_is_told_to_the_end(moving: Site) -> 
     os.killpg(site.agent.pid, signal.SIGINT)  # as a terminal does
     _ends_well(site, gateway)
     assert site.broker_status() == {"on": False, "device": "air-handler", "reason": "stopped"}
-    last = site.telemetry()[-1]
-    assert (last["mode"], set(last["command"].values())) == ("SAFE", {0.0})
+    last = site.recorded()[-1]  # the gateway stays until all is said
+    assert (last.mode, list(last.verdict.command)) == (Mode.SAFE, SAFE)
     assert site.err.read_text(encoding="utf-8") == ""
 
 
@@ -70,19 +70,30 @@ def test_closed_standard_streams_are_no_hindrance(site: Site) -> None:
 
 
 def test_a_killed_gateway_is_started_again_while_control_goes_on(moving: Site) -> None:
-    site, ticks = moving, moving.control()["ticks"]["ticks"]
-    killed_ns = site.kill(site.gateway_pid())
-    site.until(lambda: _gateway(site).get("restarts") == 1, "restarted")
-    assert _gateway(site)["last_exit"] == -signal.SIGKILL
+    site, before, killed = moving, moving.control(), moving.gateway_pid()
+    killed_s = site.kill(killed) / NS_PER_S
+    modes = []  # (s since the kill, mode)
+
+    def away() -> bool:
+        modes.append((time.monotonic() - killed_s, site.control()["mode"]))
+        return bool(site.control()["gateway_process"]["restarts"])
+
+    site.until(away, "started again")
+    assert state_of(killed) == ""  # reaped, no zombie
     site.until(lambda: site.status()["gateway"]["connected"], "connected again")
-    away_s = (time.monotonic_ns() - killed_ns) / NS_PER_S
-    assert site.control()["ticks"]["ticks"] > ticks
-    if away_s < MAX_AGE_S:
-        assert site.control()["mode"] == "ACTIVE"
-    site.until_mode("ACTIVE")
-    assert site.report()["mqtt.state"] == "connected"
-    assert _zombies(site.agent.pid) == []
-    assert ended_states(site) == "ARMED"
+    control = site.until_mode("ACTIVE")["control"]
+    assert control["gateway_process"]["restarts"] == 1
+    assert control["gateway_process"]["last_exit"] == -signal.SIGKILL
+    assert control["gateway_process"]["pid"] == site.gateway_pid() != killed
+    assert {mode for after_s, mode in modes if after_s < MAX_AGE_S - 0.5} == {"ACTIVE"}
+    # The microcontroller had a fresh command all the time: its dead man did not act.
+    assert control["serial"]["device_state"] == "ARMED"
+    assert control["serial"]["safe_count"] == before["serial"]["safe_count"]
+    assert control["ticks"]["missed_deadlines"] == before["ticks"]["missed_deadlines"]
+    site.until(lambda: site.report().get("records"), "recording again")
+    ticks = [tick.tick for tick in site.recorded()]
+    assert ticks[0] < before["ticks"]["ticks"] < ticks[-1]
+    assert len(ticks) == len(set(ticks))
 
 
 def test_killed_control_is_safe_within_the_lease_and_takes_its_gateway_along(moving: Site) -> None:
@@ -92,6 +103,6 @@ def test_killed_control_is_safe_within_the_lease_and_takes_its_gateway_along(mov
     site.until(lambda: site.outputs()[-1][1] == SAFE, "pins safe")
     at_ns = site.outputs()[-1][0]
     assert at_ns - killed_ns <= LEASE_NS + NS_PER_S // 10
-    site.until(lambda: ended(gateway), "the gateway ends by itself")
+    site.until(lambda: state_of(gateway) in {"", "Z"}, "the gateway ends by itself")
     site.until(lambda: not site.broker_status()["on"], "the broker knows")
     assert site.end_mcu()["safe_reason"] == "DEAD_MAN"

@@ -21,7 +21,9 @@ from typing import Any, Self
 import msgpack
 
 from edge_agent.core.errors import PortError
+from edge_agent.core.records import TickRecord
 from edge_agent.gateway.control_socket import query_status
+from edge_agent.recording.reader import SegmentReader, segments
 from tests.system.mosquitto import Mosquitto
 from tests.system.mqtt_peer import MqttPeer
 
@@ -182,8 +184,17 @@ class Site:
         return report
 
     def telemetry(self) -> list[dict[str, Any]]:
-        """Every tick that any of the clients saw, in order of arrival."""
-        return [json.loads(p) for peer in self._peers for p in peer.payloads(TELEMETRY)]
+        """Every tick that the newest client saw, in order of arrival."""
+        return [json.loads(payload) for payload in self._peers[-1].payloads(TELEMETRY)]
+
+    def ticks_seen_twice(self) -> int:
+        """How often any client got a tick that it had already; the others see the same ones."""
+        seen = [[json.loads(p)["tick"] for p in peer.payloads(TELEMETRY)] for peer in self._peers]
+        return sum(len(ticks) - len(set(ticks)) for ticks in seen)
+
+    def recorded(self) -> list[TickRecord]:
+        """Every tick that the gateway has written, whatever became of the gateway."""
+        return [t for path in segments(self.state / "recordings") for t in SegmentReader(path)]
 
     def broker_status(self) -> dict[str, Any]:
         """The last status document that the newest client got."""
@@ -225,6 +236,10 @@ class Site:
         return now_ns
 
 
-def ended(pid: int) -> bool:
-    """Whether a process that is not our child is gone, zombies included."""
-    return not Path(f"/proc/{pid}").exists()
+def state_of(pid: int) -> str:
+    """The kernel's letter for it (R, S, Z...); empty when it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text("ascii")
+    except OSError:
+        return ""
+    return text.rpartition(")")[2].split()[0]

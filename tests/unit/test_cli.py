@@ -29,7 +29,7 @@ from tests.unit.test_config import REAL_COMPLETE
 ROOT = Path(__file__).parents[2]
 # What the help of each verb must mention: what it needs and how it ends.
 TAUGHT = {
-    "sim": ("simulated", "--scenario", "'list'", "summary", "recording"),
+    "sim": ("simulated", "--scenario", "'list'", "summary", "recording", "Ctrl-C", "130"),
     "run": ("envelope", "SIGTERM", 'mode = "real"', "[serial]", "--arm", "edge-agent check"),
     "gateway": ("MQTT", "edge-agent run", "--config"),
     "check": ("golden", "Exit 0", "Exit 78"),
