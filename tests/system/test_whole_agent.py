@@ -68,13 +68,13 @@ def test_without_the_broker_control_goes_on_until_the_sensors_are_too_old(active
     assert MAX_AGE_S - 0.5 <= away_s <= MAX_AGE_S + 1.5  # fed each 0.2 s, shown once a second
     control = site.until_mode("RAMPING")["control"]
     assert "supply_temperature" in control["cause"]
-    assert control["ticks"]["ticks"] > ticks_before + 20 * away_s
+    assert control["ticks"]["ticks"] > ticks_before + 8 * away_s
     assert site.report()["mqtt.disconnects"] == 1
     site.start("broker")
     site.until(lambda: site.outputs()[-1][1] == SAFE, "outputs are safe")
     site.until_mode("ACTIVE", within_s=40)
     assert site.report()["mqtt.connects"] == 2
-    assert len(site.telemetry()) > 20
+    assert len(site.telemetry()) > 10
     assert site.ticks_seen_twice() == 0
 
 

@@ -49,7 +49,7 @@ _ROOT = Path(__file__).parents[2]
 
 def _config(port: int, link: Path) -> str:
     rows = [
-        'device = "air-handler"\nmode = "real"\n[loop]\nrate_hz = 20.0\n',
+        'device = "air-handler"\nmode = "real"\n[loop]\nrate_hz = 10.0\n',
         f'[serial]\nport = "{link}"\nsensors = ["fan_current", "damper_position"]\n',
         f"[mqtt]\nport = {port}\ntelemetry_rate_hz = 20.0\nkeepalive_s = 2\n",
     ]
