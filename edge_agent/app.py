@@ -151,6 +151,8 @@ def run_control(settings: Settings, *, arm: bool, gateway_command: list[str]) ->
         config.loop.trigger == "telemetry",
     )
     try:
+        for child in children.values():
+            child.look(clock.now_ns())  # here the start takes no time from a tick
         loop.run(parts, operator, stats)
     finally:
         for port in ports.values():
@@ -231,5 +233,8 @@ def _stop_on_signals(operator: loop.Operator, children: Collection[ChildProcess]
         for child in children:
             child.leave()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup sets it
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
         signal.signal(number, stop)

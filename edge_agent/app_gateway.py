@@ -6,15 +6,15 @@ the model or the serial port; the process that has a network cannot move things.
 
 import random
 import sys
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from edge_agent import __version__
+from edge_agent.app_password import broker_password
 from edge_agent.config import Settings, recordings_folder, socket_path
 from edge_agent.core.clock import SystemClock, utc_now_ns
-from edge_agent.core.errors import EXIT_OK, EXIT_TRANSIENT, ConfigError
+from edge_agent.core.errors import EXIT_OK, EXIT_TRANSIENT
 from edge_agent.core.ipc import Welcome
 from edge_agent.gateway.control_socket import query_status
 from edge_agent.gateway.feed import FeedJob, feed
@@ -100,24 +100,3 @@ def run_feed(job: FeedJob) -> int:
     if not job.dry_run:
         sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
     return EXIT_TRANSIENT if summary.unacked else EXIT_OK
-
-
-def broker_password(settings: Settings) -> str:
-    """The first line of a file that only its owner should read; empty when none is configured.
-
-    Raises ConfigError when the file cannot be read or holds none.
-    """
-    file = settings.config.mqtt.password_file if settings.config.mqtt else ""
-    if not file:
-        return ""
-    try:
-        lines = Path(file).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"cannot be read: {error}", where=f"mqtt.password_file {file}", fix="correct the path"
-        ) from error
-    if not lines or not lines[0]:
-        raise ConfigError(
-            "is empty", where=f"mqtt.password_file {file}", fix="put the password on its first line"
-        )
-    return lines[0]

@@ -196,10 +196,12 @@ def _add_run(verbs: _Verbs) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from edge_agent.app import run_control
+    from edge_agent.app_password import broker_password
 
     settings = _settings(arguments)
     gateway: list[str] = []
     if not arguments.no_gateway:
+        broker_password(settings)  # else its gateway would end again and again for want of it
         gateway = [sys.executable, "-m", "edge_agent", "gateway"]
         gateway += ["--with-parent", str(os.getpid())]
         for option, value in (("--config", arguments.config), ("--state-dir", arguments.state_dir)):
@@ -244,7 +246,7 @@ def _add_check(verbs: _Verbs) -> None:
 
 def _check(arguments: argparse.Namespace) -> int:
     from edge_agent.app import check
-    from edge_agent.app_gateway import broker_password
+    from edge_agent.app_password import broker_password
 
     settings = _settings(arguments)
     broker_password(settings)

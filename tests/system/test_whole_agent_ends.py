@@ -59,13 +59,13 @@ def test_sigterm_to_all_at_once_ends_safe_and_confirmed(moving: Site) -> None:
     assert site.err.read_text(encoding="utf-8") == ""
 
 
-def test_closed_standard_streams_are_no_hindrance(site: Site) -> None:
+def test_a_lost_terminal_is_no_hindrance_and_a_hangup_is_a_stop(site: Site) -> None:
     site.start("broker", "mcu")
     site.start_agent("<&- >&- 2>&-")
     site.until_mode("ACTIVE")
     site.until_moving()
     gateway = site.gateway_pid()
-    site.agent.terminate()
+    site.agent.send_signal(signal.SIGHUP)
     _ends_well(site, gateway)
 
 

@@ -140,12 +140,13 @@ def test_a_bad_configuration_ends_with_78(
     assert "fix:" in err
 
 
+@pytest.mark.parametrize("verb", ["check", "run", "gateway"])
 def test_an_empty_password_file_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "secret").write_text("\n", encoding="utf-8")
     text = "[mqtt]\nusername = 'me'\npassword_file = 'secret'"
-    code, err = refused(["check", "--config", write(tmp_path, text)], capsys)
+    code, err = refused([verb, "--config", write(tmp_path, text)], capsys)
     assert code == EXIT_CONFIG
     assert "is empty" in err
 
