@@ -10,12 +10,12 @@ import signal
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
 from edge_agent import __version__, loop
+from edge_agent.app_hardware import hardware_of
 from edge_agent.config import Settings, recordings_folder, socket_path
 from edge_agent.core.clock import NS_PER_S, Clock, SystemClock
 from edge_agent.core.errors import EXIT_OK, EXIT_TRANSIENT, ConfigError, ModelError
@@ -27,11 +27,9 @@ from edge_agent.inference.manifest import Manifest, features_of, load_manifest
 from edge_agent.inference.session import OnnxPolicy
 from edge_agent.ports.gateway_relay import GatewayRelay
 from edge_agent.ports.protocol import Port
-from edge_agent.ports.serial_bridge import SerialBridgePort
 from edge_agent.service import realtime
 from edge_agent.service.child import ChildProcess
 from edge_agent.service.status import TickStats, status_document
-from firmware_bridge.serial_port import SerialPort
 
 STATUS_EVERY_NS = NS_PER_S
 
@@ -124,7 +122,7 @@ def run_control(settings: Settings, *, arm: bool, gateway_command: list[str]) ->
     clock = SystemClock()
     config = settings.config
     model = load_model(settings, clock)
-    hardware = _hardware(settings)
+    hardware = hardware_of(settings)
     _make_runtime_dir(settings)
     boot = secrets.token_hex(8)
     hashes = hashes_of(settings, model)
@@ -132,9 +130,9 @@ def run_control(settings: Settings, *, arm: bool, gateway_command: list[str]) ->
     relay = GatewayRelay(
         socket_path(settings),
         Welcome(boot, config.device, hashes),
-        _mqtt_channels(settings),
+        hardware.mqtt_channels,
     )
-    ports: dict[str, Port] = {"gateway": relay, **hardware}
+    ports: dict[str, Port] = {"gateway": relay, **hardware.ports}
     stats = TickStats(period_ns)
     granted = realtime.set_up(config.loop.realtime_priority)
     facts = {"boot": boot, "version": __version__, "hashes": hashes, "realtime": granted}
@@ -150,6 +148,8 @@ def run_control(settings: Settings, *, arm: bool, gateway_command: list[str]) ->
         period_ns,
         config.loop.trigger == "telemetry",
     )
+    if config.mode == "simulated":
+        sys.stderr.write('edge-agent: simulated hardware; mode = "real" drives a machine\n')
     try:
         for child in children.values():
             child.look(clock.now_ns())  # here the start takes no time from a tick
@@ -200,31 +200,6 @@ def _make_runtime_dir(settings: Settings) -> None:
     """The socket's folder; a service has it from systemd, a development machine has not."""
     with contextlib.suppress(OSError):  # the relay says what is wrong with it, and the fix
         socket_path(settings).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-
-def _hardware(settings: Settings) -> dict[str, Port]:
-    """The ports that touch the machine, by name."""
-    serial = settings.config.serial
-    if settings.config.mode == "simulated" or serial is None:
-        raise ConfigError(
-            "`run` drives real hardware, and this configuration is simulated",
-            where=f"{settings.source}: mode",
-            fix='set mode = "real", or use `edge-agent sim`',
-        )
-    port = SerialBridgePort(
-        serial.port,
-        partial(SerialPort, serial.port, serial.baud),
-        settings.compiled,
-        serial.sensors,
-        lambda: secrets.randbits(32),
-    )
-    return {"serial": port}
-
-
-def _mqtt_channels(settings: Settings) -> list[int]:
-    index = settings.envelope.sensor_index
-    rows = settings.config.mqtt.sensor if settings.config.mqtt else ()
-    return [index[row.channel] for row in rows]
 
 
 def _stop_on_signals(operator: loop.Operator, children: Collection[ChildProcess]) -> None:

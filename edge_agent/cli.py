@@ -179,8 +179,9 @@ def _add_run(verbs: _Verbs) -> None:
         "run the control process (and its gateway)",
         "Reads the sensors, decides, and drives the actuators inside the device's envelope,"
         " until SIGTERM or Ctrl-C; then it brings the outputs to their safe action, waits for"
-        " the microcontroller to confirm, and exits 0. Needs a configuration with"
-        ' mode = "real" and [serial]; try it first with `edge-agent check`.',
+        " the microcontroller to confirm, and exits 0. Without a configuration with"
+        ' mode = "real" and [serial] the hardware is simulated, in real time; try a'
+        " configuration first with `edge-agent check`.",
     )
     _add_config(parser)
     parser.add_argument(
@@ -257,7 +258,7 @@ def _check(arguments: argparse.Namespace) -> int:
         for name, value in findings.items():
             print(f"{name:<18} {value}")
         real = settings.config.mode == "real"
-        print("ok: this configuration can run" if real else "ok: it is simulated (edge-agent sim)")
+        print("ok: this configuration can run" + ("" if real else ", on simulated hardware"))
     return EXIT_OK
 
 

@@ -163,7 +163,9 @@ def test_check_without_a_configuration_says_that_it_is_simulated(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["check"]) == EXIT_OK
-    assert capsys.readouterr().out.endswith("ok: it is simulated (edge-agent sim)\n")
+    assert capsys.readouterr().out.endswith(
+        "ok: this configuration can run, on simulated hardware\n"
+    )
 
 
 def test_check_as_json_is_one_object_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
@@ -184,12 +186,14 @@ def test_check_as_json_is_one_object_and_nothing_else(capsys: pytest.CaptureFixt
     assert findings["device"] == "air-handler"
 
 
-def test_run_refuses_a_simulated_configuration(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_run_refuses_to_simulate_a_device_that_has_no_simulation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("edge_agent.sim.mcu_process.FEEDBACK_SENSORS", {"other": ()})
     code, err = refused(["run", "--state-dir", str(tmp_path / "state")], capsys)
     assert code == EXIT_CONFIG
-    assert 'set mode = "real", or use `edge-agent sim`' in err
+    assert "there is no simulation of 'air-handler'" in err
+    assert 'set mode = "real" and [serial], or a device of: other' in err
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])

@@ -1,0 +1,78 @@
+"""Composition of what `run` drives: the microcontroller on its port, or a simulated world.
+
+Owns: the ports that touch the machine, and whose word counts for each sensor. Must not: start
+anything else. A simulated world needs the simulator and its plants, which a board never
+loads: they are imported only when the configuration says so.
+"""
+
+import secrets
+from collections.abc import Mapping
+from functools import partial
+from typing import NamedTuple
+
+from edge_agent.config import SerialConfig, Settings
+from edge_agent.core.errors import ConfigError
+from edge_agent.ports.protocol import Port
+from edge_agent.ports.serial_bridge import SerialBridgePort
+from firmware_bridge.serial_port import SerialPort
+
+_NONCE_BITS = 32
+
+
+class Hardware(NamedTuple):
+    """The ports by name, and the channels that may also come from the gateway."""
+
+    ports: Mapping[str, Port]
+    mqtt_channels: tuple[int, ...]
+
+
+def hardware_of(settings: Settings) -> Hardware:
+    """What the configuration's mode asks for; ConfigError when that device cannot be simulated."""
+    serial = settings.config.serial
+    if settings.config.mode == "simulated" or serial is None:
+        return _simulated(settings)
+    return _real(settings, serial)
+
+
+def _real(settings: Settings, serial: SerialConfig) -> Hardware:
+    port = SerialBridgePort(
+        serial.port,
+        partial(SerialPort, serial.port, serial.baud),
+        settings.compiled,
+        serial.sensors,
+        lambda: secrets.randbits(_NONCE_BITS),
+    )
+    index = settings.envelope.sensor_index
+    rows = settings.config.mqtt.sensor if settings.config.mqtt else ()
+    return Hardware({"serial": port}, tuple(index[row.channel] for row in rows))
+
+
+def _simulated(settings: Settings) -> Hardware:
+    """Every sensor comes from the plant: what arrives over MQTT is refused and counted."""
+    from edge_agent.sim.episodes import shoulder_morning
+    from edge_agent.sim.live import LiveSensors
+    from edge_agent.sim.mcu_process import FEEDBACK_SENSORS
+    from edge_agent.sim.world import World, WorldPlan
+
+    device = settings.config.device
+    if device not in FEEDBACK_SENSORS:
+        raise ConfigError(
+            f"there is no simulation of {device!r}",
+            where=f"{settings.source}: mode",
+            fix='set mode = "real" and [serial], or a device of: ' + ", ".join(FEEDBACK_SENSORS),
+        )
+    feedback = FEEDBACK_SENSORS[device]
+    seed = secrets.randbits(_NONCE_BITS)
+    world = World(
+        WorldPlan(
+            envelope=settings.compiled,
+            feedback=feedback,
+            episode=shoulder_morning(seed),
+            seed=seed,
+        )
+    )
+    bridge = SerialBridgePort(
+        world.cable.name, world.cable.open, settings.compiled, feedback, world.nonce
+    )
+    ports: dict[str, Port] = {"world": LiveSensors(world), "serial": bridge}
+    return Hardware(ports, ())
