@@ -85,6 +85,11 @@ class Process:
     def signal(self, number: int) -> None:
         self._child.send_signal(number)
 
+    def finish(self, within_s: float) -> tuple[int, str]:
+        """Wait for its own end: exit code, and what it printed; TimeoutExpired if it goes on."""
+        printed, _ = self._child.communicate(timeout=within_s)
+        return self._child.returncode, printed.decode()
+
     def child_pid(self) -> int | None:
         """The first child, which of the agent is the gateway."""
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text("ascii").split()

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from bench.mosquitto import Mosquitto
 from edge_agent.core.clock import SystemClock
 from edge_agent.core.ipc import Tick
 from edge_agent.core.records import Quality, TickRecord
@@ -18,7 +19,6 @@ from edge_agent.gateway.session import MAX_MESSAGES
 from edge_agent.ports.gateway_relay import GatewayRelay
 from edge_agent.safety.devices.air_handler import ENVELOPE
 from tests.system.gateway_bench import CHANNELS, WELCOME, Bench, ListRecorder, job, tick_record
-from tests.system.mosquitto import Mosquitto
 from tests.system.mqtt_peer import MqttPeer, wait_until
 
 STATUS = "edge/air-handler/status"

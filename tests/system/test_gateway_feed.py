@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from bench.mosquitto import Mosquitto, free_port
 from edge_agent.core.clock import SystemClock
 from edge_agent.core.errors import ConfigError, PortError
 from edge_agent.gateway import feed as feed_module
 from edge_agent.gateway.feed import FeedJob, FeedSummary, feed
 from edge_agent.gateway.session import MAX_IN_FLIGHT
-from tests.system.mosquitto import Mosquitto, free_port
 from tests.system.mqtt_peer import MqttPeer, wait_until
 
 # Warts of real logs: a header with trailing blanks, "#VALUE!", a blank cell, a missing minute

@@ -12,6 +12,7 @@ from pathlib import Path
 import paho.mqtt.client as paho
 import pytest
 
+from bench.mosquitto import Mosquitto, free_port
 from edge_agent.core.clock import NS_PER_S, ManualClock, SystemClock
 from edge_agent.gateway import client as client_module
 from edge_agent.gateway.client import CONNECT_DEADLINE_NS, MqttLink
@@ -23,7 +24,6 @@ from tests.system.hostile_broker import (
     HostileBroker,
     Make,
 )
-from tests.system.mosquitto import Mosquitto, free_port
 from tests.system.mqtt_peer import MqttPeer, wait_until
 
 STATUS = "edge/dev/status"

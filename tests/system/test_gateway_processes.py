@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.mosquitto import Mosquitto
 from edge_agent.gateway.control_socket import query_status
 from edge_agent.ports.gateway_relay import GatewayRelay
 from tests.system.gateway_bench import CHANNELS, WELCOME, tick_record
-from tests.system.mosquitto import Mosquitto
 from tests.system.mqtt_peer import MqttPeer, wait_until
 
 STATUS = "edge/air-handler/status"

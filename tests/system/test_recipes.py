@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from bench.mosquitto import Mosquitto
 from edge_agent.config import (
     Config,
     LoopConfig,
@@ -22,7 +23,6 @@ from edge_agent.gateway.decode import Cause
 from edge_agent.gateway.feed_map import load_map
 from edge_agent.gateway.settings import MqttSensor, MqttSettings
 from edge_agent.inference.manifest import FeatureRow, Manifest
-from tests.system.mosquitto import Mosquitto
 from tests.system.recipes import ROOT, Block, Kitchen, blocks, steps
 
 DOCS = ROOT / "docs"

@@ -1,4 +1,8 @@
-"""A real Mosquitto on a free loopback port, for as long as a test needs it."""
+"""A real Mosquitto on a free loopback port, for as long as a run needs it.
+
+Owns: finding the program, its configuration, start, stop and restart on the same port. Must
+not: speak MQTT. Used by the system tests and by `bench/real_day.py`.
+"""
 
 import os
 import shutil
@@ -9,6 +13,8 @@ import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from edge_agent.core.errors import TransientError
 
 DEFAULT_CONFIG = """\
 listener {port} 127.0.0.1
@@ -31,7 +37,8 @@ def find_mosquitto() -> str:
     """The broker's program; on Debian it is in /usr/sbin, which is not on a user's PATH."""
     path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
     found = shutil.which("mosquitto", path=path)
-    assert found is not None, "Mosquitto is needed by this test: apt install mosquitto"
+    if found is None:
+        raise TransientError("Mosquitto is needed", where=path, fix="apt install mosquitto")
     return found
 
 
@@ -50,7 +57,9 @@ class Mosquitto:
 
     def start(self) -> None:
         """Return when the broker accepts connections."""
-        assert self._process is None, "already running"
+        where = f"Mosquitto at {self.host}:{self.port}"
+        if self._process is not None:
+            raise TransientError("already running", where=where)
         self._process = subprocess.Popen(
             [find_mosquitto(), "-c", str(self._config)],
             stdout=subprocess.DEVNULL,
@@ -58,7 +67,8 @@ class Mosquitto:
         )
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
-            assert self._process.poll() is None, f"Mosquitto exited {self._process.returncode}"
+            if self._process.poll() is not None:
+                raise TransientError(f"exited {self._process.returncode}", where=where)
             try:
                 socket.create_connection((self.host, self.port), timeout=1).close()
             except OSError:
@@ -66,11 +76,12 @@ class Mosquitto:
             else:
                 return
         self.stop()
-        raise AssertionError("Mosquitto did not listen within 10 s")
+        raise TransientError("did not listen within 10 s", where=where)
 
     def freeze(self) -> None:
         """Connected, and silent, until `stop` with SIGKILL."""
-        assert self._process is not None, "not running"
+        if self._process is None:
+            raise TransientError("not running", where=f"Mosquitto at {self.host}:{self.port}")
         self._process.send_signal(signal.SIGSTOP)
 
     def stop(self, with_signal: signal.Signals = signal.SIGKILL) -> None:
