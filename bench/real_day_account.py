@@ -101,9 +101,10 @@ class DayAccount:
         counts["modes", Mode(tick.mode).name] += 1
         if tick.snapshot.counts[self._occupancy]:
             counts["modes_occupied", Mode(tick.mode).name] += 1
-        for name, quality in zip(names, tick.snapshot.qualities, strict=True):
-            if quality:
-                counts["not_good", f"{name} {Quality(quality).name}"] += 1
+        if any(tick.snapshot.qualities):
+            for name, quality in zip(names, tick.snapshot.qualities, strict=True):
+                if quality:
+                    counts["not_good", f"{name} {Quality(quality).name}"] += 1
         for reason in tick.verdict.reasons:
             channel = f" {names[reason.channel]}" if reason.channel >= 0 else ""
             counts["reasons", Rule(reason.rule).name + channel] += 1

@@ -6,7 +6,7 @@ as often as the default configuration does. Must not: open a socket, a port or a
 Played in real time, a day at 720 times its pace leaves an actuator that may move 5 % in a
 second a twelfth of a second for each minute of the log. Here a minute lasts a minute, so the
 limits and the policy's own filters act as they would have on that day. The microcontroller is
-ideal (what is commanded is applied), its two sensors come from the plant of the simulator.
+ideal: what is commanded is applied, and its two sensors say so.
 """
 
 import tempfile
@@ -25,7 +25,7 @@ from edge_agent.gateway.feed_rows import Row, read_rows
 from edge_agent.gateway.intake import Intake
 from edge_agent.gateway.settings import MqttSettings, sensor_decoders
 from edge_agent.safety.limits import Envelope
-from edge_agent.sim.mcu_process import FEEDBACK_SENSORS, PlantWiring
+from edge_agent.sim.plant_fitted import FITTED
 
 RATE_HZ = 10
 _PERIOD_NS = NS_PER_S // RATE_HZ
@@ -33,25 +33,30 @@ _TICKS_PER_ROW = round(ROW_S * RATE_HZ)
 
 
 class IdealBoard:
-    """Applies every command at once, and lets the simulated machine live under it."""
+    """Applies every command at once; its two sensors show a damper and a fan that follow."""
 
     def __init__(self, envelope: Envelope) -> None:
-        names = FEEDBACK_SENSORS[envelope.device]
-        self._channels = [envelope.sensor_index[name] for name in names]
-        self._channels += range(len(envelope.sensors), len(envelope.channel_names))
-        self._wiring = PlantWiring(envelope, names, seed=1)
+        self._envelope = envelope
+        self._current = envelope.sensor_index["fan_current"]
+        self._position = envelope.sensor_index["damper_position"]
         self._applied = tuple(a.safe.counts for a in envelope.actuators)
 
     def apply(self, counts: tuple[int, ...]) -> None:
+        """Take the agent's command."""
         self._applied = counts
 
     def report(self, now_ns: int) -> list[Reading]:
         """The telemetry of one period."""
-        values = (*self._wiring.step(self._applied), *self._applied)
-        return [
-            Reading(channel, counts, now_ns, Quality.GOOD)
-            for channel, counts in zip(self._channels, values, strict=True)
-        ]
+        envelope, applied = self._envelope, self._applied
+        fan = envelope.actuator_index["supply_fan"]
+        speed = applied[fan] / envelope.actuators[fan].max_counts
+        amperes = FITTED.fan_idle_a + FITTED.fan_current_a * speed**2 if speed else 0.0
+        values = {
+            self._current: round(amperes * envelope.sensors[self._current].counts_per_unit),
+            self._position: applied[envelope.actuator_index["outdoor_damper"]],
+            **dict(enumerate(applied, start=len(envelope.sensors))),
+        }
+        return [Reading(c, counts, now_ns, Quality.GOOD) for c, counts in values.items()]
 
 
 def replay(log: Path, mapping: Path, rows_max: int | None = None) -> dict[str, Any]:

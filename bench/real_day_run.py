@@ -36,7 +36,7 @@ SENSORS = (
     ("occupancy", "bool"),
 )
 RATE_HZ = 20  # so that every row has a tick of its own up to 1,200 times real time
-_READY_WITHIN_S = 30.0
+_READY_WITHIN_S = 60.0
 _STOP_WITHIN_S = 60.0
 _STATUS_WITHIN_S = 2.0
 _AGENT = ("-m", "edge_agent")
