@@ -69,7 +69,7 @@ def replay(log: Path, mapping: Path, rows_max: int | None = None) -> dict[str, A
 
 
 def _run(settings: Settings, rows: Sequence[Row]) -> DayAccount:
-    clock = ManualClock()
+    clock = ManualClock(_PERIOD_NS)  # the agent is as old as its first period
     agent = build_agent(settings, load_model(settings, clock), _PERIOD_NS)
     intake = Intake(
         sensor_decoders(settings.config.mqtt or MqttSettings(), settings.envelope.sensors)
