@@ -1,0 +1,139 @@
+/* The envelope for a machine without an operating system: types and the three calls.
+ *
+ * Owns: what goes into and comes out of the twin of edge_agent/safety/envelope.py. Must not:
+ * hold memory of its own; the caller owns state, input and verdict, all of fixed size.
+ *
+ * The limits of one device are a generated header, chosen by the build:
+ *   cc -DENVELOPE_LIMITS_H='"limits_air_handler.h"' ...
+ *
+ * Counts are units of a channel's resolution; times are nanoseconds of a clock that starts at
+ * zero and never goes back. Channels are numbered sensors first, then actuators.
+ */
+#ifndef ENVELOPE_H
+#define ENVELOPE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* ---- the shape of the generated tables ------------------------------------------------ */
+
+typedef struct {
+    int32_t min_counts;
+    int32_t max_counts;
+    int32_t safe_counts;
+    int32_t rate_up_counts_per_s;
+    int32_t rate_down_counts_per_s;
+    int32_t ramp_counts_per_s; /* on the way to safe, both directions */
+    int32_t travel_max_counts; /* sum of |moves| in any travel window */
+    int64_t travel_window_ns;
+    int64_t dwell_ns; /* a wish may change it so long after the last change */
+    int64_t hold_ns;  /* the way to safe begins with standing still */
+} envelope_motion;
+
+typedef struct {
+    int32_t ok_min;
+    int32_t ok_max;
+    int32_t clear_min;
+    int32_t clear_max;
+    int32_t engage_after_ticks;
+    int32_t clear_after_ticks;
+    int16_t sensor;
+    int16_t first_force; /* its part of ENVELOPE_FORCED */
+    int16_t end_force;
+} envelope_interlock;
+
+typedef struct {
+    int16_t actuator;
+    int32_t counts;
+} envelope_force;
+
+typedef struct {
+    int16_t first;
+    int16_t second; /* yields */
+} envelope_exclusive;
+
+#ifndef ENVELOPE_LIMITS_H
+#error "name the limits of the device: -DENVELOPE_LIMITS_H='\"limits_air_handler.h\"'"
+#endif
+#include ENVELOPE_LIMITS_H
+
+/* ---- numbers shared with edge_agent/core/records.py: never renumber -------------------- */
+
+enum {
+    ENVELOPE_ACTIVE = 2,
+    ENVELOPE_HOLDING = 3,
+    ENVELOPE_RAMPING = 4
+    /* every other mode demands the safe values */
+};
+
+enum { ENVELOPE_GOOD = 0 /* every other quality is no value */ };
+
+enum {
+    ENVELOPE_ABOVE_MAX = 20,
+    ENVELOPE_BELOW_MIN = 21,
+    ENVELOPE_RATE_UP = 22,
+    ENVELOPE_RATE_DOWN = 23,
+    ENVELOPE_TRAVEL = 24,
+    ENVELOPE_EXCLUSIVE = 25,
+    ENVELOPE_INTERLOCK = 26,
+    ENVELOPE_DWELL = 27,
+    ENVELOPE_CLOCK_FAULT = 42,
+    ENVELOPE_INTERNAL_ERROR = 45
+};
+
+/* ---- what a step reads and writes ------------------------------------------------------- */
+
+/* C has no array without elements; a device without interlocks keeps one unused. */
+#define ENVELOPE_ROOM(n) ((n) > 0 ? (n) : 1)
+
+/* One step notes at most: the clock once; per actuator range, travel, speed and the last test
+ * (a dwell takes the place of travel and speed); each exclusion and each force once. */
+#define ENVELOPE_REASONS_MAX \
+    (1 + 4 * ENVELOPE_ACTUATORS + ENVELOPE_EXCLUSIVES + ENVELOPE_FORCES)
+
+typedef struct {
+    int32_t last;       /* last command, counts */
+    int32_t carry_up;   /* speed not used yet, counts*ns, 0 to one count's worth */
+    int32_t carry_down;
+    int64_t travel;     /* travel left, counts * 2 * window, 0 to travel_max * window */
+    int64_t rest_ns;    /* until a wish may change it again, 0 to dwell_ns */
+} envelope_memory;
+
+typedef struct {
+    int64_t now_ns;
+    int64_t ramp_since_ns; /* start of the present ramp to safe, -1 when there is none */
+    envelope_memory actuators[ENVELOPE_ACTUATORS];
+    int32_t locks[ENVELOPE_ROOM(ENVELOPE_INTERLOCKS)]; /* below 0: engaged */
+} envelope_state;
+
+typedef struct {
+    uint8_t mode;
+    bool has_wish;
+    int32_t wanted[ENVELOPE_ACTUATORS]; /* read only when ACTIVE with a wish */
+    int32_t sensors[ENVELOPE_ROOM(ENVELOPE_SENSORS)];
+    uint8_t qualities[ENVELOPE_ROOM(ENVELOPE_SENSORS)];
+} envelope_input;
+
+typedef struct {
+    uint8_t rule;
+    int16_t channel; /* -1: no single one */
+    int64_t number;  /* counts, or nanoseconds: what triggered the rule */
+} envelope_reason;
+
+typedef struct {
+    int32_t command[ENVELOPE_ACTUATORS]; /* always complete, always in range */
+    int16_t count;
+    envelope_reason reasons[ENVELOPE_REASONS_MAX];
+} envelope_verdict;
+
+/* At boot: everything safe, nothing saved up, every interlock engaged. */
+void envelope_init(envelope_state *state, int64_t now_ns);
+
+/* Continue from what the hardware applies, so that activation makes no jump. */
+void envelope_restart(envelope_state *state, const int32_t *measured);
+
+/* One tick: the next state, and a complete command with every reason that shaped it. */
+void envelope_step(envelope_state *state, const envelope_input *input, int64_t now_ns,
+                   envelope_verdict *verdict);
+
+#endif
