@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 STATE_DIR ?= state
+STEPS ?= 10000000
 # Tests that must not run beside others share an xdist group; the rest use both cores.
 PYTEST_ARGS ?= -n 2 --dist loadgroup
 
@@ -15,7 +16,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 GUARDED := edge_agent/safety/*,firmware_bridge/*
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test bench model lint format types unit coverage lock clean system-packages
+.PHONY: help sim test differential prove bench model lint format types unit coverage lock clean system-packages
 
 help:  ## this list
 	@echo "edge-autonomy: a quantized model holds a real machine inside a hard-coded envelope"
@@ -28,6 +29,9 @@ sim: $(VENV)/.runtime  ## run the main job against simulated hardware (no broker
 	$(BIN)/edge-agent sim --state-dir $(STATE_DIR)
 
 test: system-packages lint types unit coverage  ## install what tests need, then run every check
+
+differential: system-packages $(VENV)/.test  ## STEPS (10 million) through both envelopes, Python and C: no difference
+	$(BIN)/python -m tests.firmware.differential --steps $(STEPS)
 
 bench: $(VENV)/.test  ## measure the control process beside a hand-written loop
 	$(BIN)/python bench/tick.py
@@ -74,10 +78,10 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Needs: apt-get install python3-venv" >&2; exit 1; }
 
 $(VENV)/.runtime: requirements.lock requirements-build.lock pyproject.toml | $(BIN)/python
-	$(PIP) install --require-hashes --only-binary :all: -r requirements.lock -r requirements-build.lock
+	$(PIP) install --no-deps --require-hashes --only-binary :all: -r requirements.lock -r requirements-build.lock
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.test: requirements-test.lock $(VENV)/.runtime
-	$(PIP) install --require-hashes --only-binary :all: -r requirements-test.lock
+	$(PIP) install --no-deps --require-hashes --only-binary :all: -r requirements-test.lock
 	@touch $@

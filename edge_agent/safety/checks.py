@@ -136,12 +136,7 @@ def _actuator_problems(a: ActuatorLimits, envelope: Envelope) -> Iterator[str]:
         yield f"{a.name}: rates, travel, ages, lease and ramp must be positive"
     if a.dwell_ns < 0 or a.follow.max_difference_counts < 0 or a.follow.within_ns <= 0:
         yield f"{a.name}: dwell and follow difference must not be negative, follow time positive"
-    speeds = a.rate_up_counts_per_s, a.rate_down_counts_per_s, a.safe.ramp_counts_per_s
-    times = a.travel_window_ns, a.dwell_ns, a.safe.hold_ns
-    if max(speeds) > INT32 or max(times) > TIME_MAX_NS:
-        yield f"{a.name}: rates must fit 32 bits and times be at most {TIME_MAX_NS} ns"
-    elif a.travel_max_counts * a.travel_window_ns > PRODUCT_MAX:
-        yield f"{a.name}: travel_max_counts * travel_window_ns exceeds {PRODUCT_MAX}"
+    yield from _size_problems(a)
     if a.on_link_loss is not OnLinkLoss.CONTINUE:
         yield f"{a.name}: on_link_loss {a.on_link_loss} is not acted on by this version"
     if isinstance(a.effect, EffectCheck):
@@ -151,6 +146,18 @@ def _actuator_problems(a: ActuatorLimits, envelope: Envelope) -> Iterator[str]:
             yield f"{a.name}: effect check needs within_ns > 0 and when_at_most < when_at_least"
     elif not a.effect.reason.strip():
         yield f"{a.name}: no effect check and no reason given"
+
+
+def _size_problems(a: ActuatorLimits) -> Iterator[str]:
+    """What would not fit the numbers of the twin in C."""
+    speeds = a.rate_up_counts_per_s, a.rate_down_counts_per_s, a.safe.ramp_counts_per_s
+    times = a.travel_window_ns, a.dwell_ns, a.safe.hold_ns
+    if max(speeds) > INT32 or max(times) > TIME_MAX_NS:
+        yield f"{a.name}: rates must fit 32 bits and times be at most {TIME_MAX_NS} ns"
+    elif a.travel_max_counts * a.travel_window_ns > PRODUCT_MAX:
+        yield f"{a.name}: travel_max_counts * travel_window_ns exceeds {PRODUCT_MAX}"
+    elif a.travel_max_counts > INT32:
+        yield f"{a.name}: travel_max_counts must fit 32 bits"
 
 
 def _relation_problems(envelope: Envelope) -> Iterator[str]:
@@ -194,6 +201,8 @@ def _interlock_problems(lock: Interlock, envelope: Envelope) -> Iterator[str]:
         yield f"interlock {lock.name}: the clear band must lie inside the ok band"
     if min(lock.engage_after_ticks, lock.clear_after_ticks) < 1:
         yield f"interlock {lock.name}: engage_ and clear_after_ticks must be at least 1"
+    if max(lock.engage_after_ticks, lock.clear_after_ticks) > INT32:
+        yield f"interlock {lock.name}: engage_ and clear_after_ticks must fit 32 bits"
     if max(map(abs, (lock.ok_min, lock.ok_max))) > INT32:
         yield f"interlock {lock.name}: the ok band must fit 32 bits"
     for name, counts in lock.forces:

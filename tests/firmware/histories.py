@@ -21,7 +21,7 @@ from edge_agent.safety.limits import Envelope
 
 STEP, INIT, RESTART, LOAD = range(4)
 INT32_LOW, INT32_HIGH = -(2**31), 2**31 - 1
-HISTORY = 256  # rows
+HISTORY = 512  # rows
 Rows = npt.NDArray[np.int64]
 _MODES = (Mode.ACTIVE,) * 10 + (Mode.HOLDING, Mode.RAMPING, Mode.RAMPING) + tuple(Mode)
 _PERIODS_NS = tuple(k * NS_PER_S // 1000 for k in (1, 7, 10, 20, 100, 333, 1000))
@@ -123,16 +123,21 @@ def _sensor_values(envelope: Envelope, rng: np.random.Generator) -> list[Rows]:
 
 def _memory(envelope: Envelope, now_ns: int, rng: np.random.Generator) -> list[int]:
     """Any memory that a run can reach, and now and then a last command that none can."""
-    lasts, carries, travels, rests = [], [[], []], [], []  # type: ignore[var-annotated]
-    bad = rng.random() < 0.1
+    lasts: list[int] = []
+    carries: tuple[list[int], list[int]] = [], []
+    travels: list[int] = []
+    rests: list[int] = []
+    bad = rng.random() < 0.2
     for a, motion in zip(envelope.actuators, envelope.motions, strict=True):
         edges = [a.min_counts, a.max_counts, a.safe.counts, a.min_counts + 1, a.max_counts - 1]
         wrong = [a.min_counts - 1, a.max_counts + 1, INT32_LOW, INT32_HIGH]
         lasts.append(int(rng.choice(wrong if bad else edges)))
         for carry in carries:
-            carry.append(int(rng.choice([0, 1, NS_PER_S - 1, NS_PER_S, rng.integers(NS_PER_S)])))
+            carry.append(
+                int(rng.choice([0, 1, NS_PER_S - 1, NS_PER_S, int(rng.integers(NS_PER_S))]))
+            )
         price, full = motion.travel_price, motion.travel_full
-        spent = [0, 1, price - 1, price, price * 3, full - 1, full, rng.integers(full)]
+        spent = [0, 1, price - 1, price, price * 3, full - 1, full, int(rng.integers(full))]
         travels.append(int(min(full, rng.choice(spent))))
         rests.append(int(rng.choice([0, 0, a.dwell_ns, a.dwell_ns // 2])))
     locks = [

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 DEVICE = ROOT / "firmware_bridge/device"
+ENVELOPE = DEVICE / "envelope.c"
 DRIVER = ROOT / "tests/firmware/envelope_driver.c"
 WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-pedantic")
 PLAIN = ("-O2",)
@@ -42,14 +43,15 @@ def compiled(*words: str | Path, folder: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def build(folder: Path, limits: str, flavour: tuple[str, ...] = PLAIN) -> Twin:
+def build(
+    folder: Path, limits: str, flavour: tuple[str, ...] = PLAIN, source: Path = ENVELOPE
+) -> Twin:
     """The envelope for the device whose generated header is `limits`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "limits.h").write_text(limits, encoding="utf-8")
     where = (f"-I{folder}", f"-I{DEVICE}", '-DENVELOPE_LIMITS_H="limits.h"')
     words = (*WARNINGS, *flavour, *where)
     twin = Twin(folder, folder / "libenvelope.so", folder / "driver")
-    source = DEVICE / "envelope.c"
     compiled(*words, "-fPIC", "-c", source, "-o", "envelope.o", folder=folder)
     compiled(*flavour, "-shared", "envelope.o", "-o", twin.library, folder=folder)
     linked = (f"-L{folder}", "-lenvelope", f"-Wl,-rpath,{folder}")

@@ -48,12 +48,13 @@ def _uneven() -> Envelope:
         forces=(("heater", 0), ("valve", -100)),
     )
     hot = replace(dry, name="hot", sensor="heat", forces=(("heater", 0), ("pump", -100)))
+    watch = replace(dry, name="watch", ok_max=999, clear_max=999, forces=())
     return replace(
         base,
         device="uneven",
         sensors=(lab.sensor(), lab.sensor("heat")),
         actuators=(replace(pump, dwell_ns=S), valve, heater),
-        interlocks=(dry, full, hot),
+        interlocks=(dry, watch, full, hot),
         exclusives=(
             Exclusive(first="pump", second="valve"),
             Exclusive(first="heater", second="valve"),

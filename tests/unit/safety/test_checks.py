@@ -166,10 +166,16 @@ BAD = {
     "ramp beyond 32 bits": (with_safe(ramp_counts_per_s=2**31), "pump: rates must fit 32"),
     "window of a year": (with_pump(travel_window_ns=365 * 86_400 * S), "pump: rates must fit 32"),
     "travel beyond 64 bits": (with_pump(travel_max_counts=2**40), "pump: travel_max_counts *"),
+    "travel beyond 32 bits": (
+        with_pump(travel_max_counts=2**31, travel_window_ns=S // 4),
+        "pump: travel_max_counts must fit",
+    ),
     "sensor beyond 32 bits": (with_sensor(max_counts=2**31), "level: min_counts must be below"),
     "lock beyond 32 bits": (with_lock(ok_max=2**31), "dry: the ok band must fit"),
     "lock ticks": (with_lock(engage_after_ticks=0), "dry: engage_ and clear_"),
     "clear ticks": (with_lock(clear_after_ticks=0), "dry: engage_ and clear_"),
+    "lock ticks beyond 32 bits": (with_lock(engage_after_ticks=2**31), "dry: engage_ and clear_"),
+    "clear ticks beyond 32 bits": (with_lock(clear_after_ticks=2**31), "dry: engage_ and clear_"),
     "no second source, no reason": (
         with_sensor(agreement=NoSecondSource(reason="")),
         "level: no agreement and no reason",
