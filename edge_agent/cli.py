@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from edge_agent import __version__
+from edge_agent.cli_envelope import add_envelope
 from edge_agent.config import DEFAULT_PATH, Settings, load, with_state_dir
 from edge_agent.core.errors import (
     EXIT_INTERRUPTED,
@@ -35,6 +36,7 @@ Let a learned policy move real things, inside limits that are fixed in code.
   edge-agent check --config agent.toml what would run, or what is wrong and how to fix it
   edge-agent run --config agent.toml   the real thing (starts its gateway itself)
   edge-agent status                    what a running agent is doing, and why
+  edge-agent envelope show air-handler the limits that nothing can widen, on one page
 """
 
 
@@ -72,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_check(verbs)
     _add_status(verbs)
     _add_feed(verbs)
+    add_envelope(verbs)
     return parser
 
 

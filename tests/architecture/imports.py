@@ -87,7 +87,14 @@ OWNERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "edge_agent/sim/mcu_process.py",
         ),
         # Jitter of reconnections, seeds of simulations; never a decision.
-        "random": ("edge_agent/app_gateway.py", "edge_agent/gateway/", "edge_agent/sim/world.py"),
+        "random": (
+            "edge_agent/app_gateway.py",
+            "edge_agent/gateway/",
+            "edge_agent/sim/attack.py",
+            "edge_agent/sim/hostile.py",
+            "edge_agent/sim/hostile_world.py",
+            "edge_agent/sim/world.py",
+        ),
         "serial": (),
         "asyncio": (),
         "concurrent": (),

@@ -35,6 +35,7 @@ TAUGHT = {
     "check": ("golden", "Exit 0", "Exit 78"),
     "status": ("socket", "mode", "--config", "--state-dir"),
     "feed": ("broker", "--map", ".xz", "--dry-run"),
+    "envelope": ("show", "check", "attack", "sign", "exit 0 only if it held"),
 }
 
 
@@ -94,6 +95,9 @@ def test_the_first_help_names_every_verb_and_every_exit_code(
         (["sim", "--scenario", "sensor-frosen"], "did you mean 'sensor-frozen'?"),
         (["check", "--jsn"], "--jsn"),
         (["feed"], "LOG.csv"),
+        (["envelope"], "VERB"),
+        (["envelope", "show"], "DEVICE"),
+        (["envelope", "attack", "air-handler", "--ticks", "0"], "--ticks"),
         (["feed", "a.csv", "--map", "m.toml", "--broker", "nowhere"], "HOST:PORT"),
     ],
 )
