@@ -201,12 +201,13 @@ def score_document(score: Score) -> dict[str, object]:
 def score_text(score: Score, device: str) -> str:
     """The result, to be read by a person."""
     held = "held" if score.held else "DID NOT HOLD"
+    nearest = f"{score.most_travel_permille / 10:.1f} % of a travel budget"
+    rounding = f"{score.most_excess_permille / 1000:.3f} of the one count that rounding may take"
     lines = [
         f"{device}: the envelope {held}",
         f"  ticks            {score.ticks:,} ({score.ticks * PERIOD_NS // NS_PER_S:,} s at 10 Hz)",
         f"  violations       {score.violations:,}",
-        f"  nearest          {score.most_travel_permille / 10:.1f} % of a travel budget;"
-        + f" {score.most_excess_permille / 1000:.3f} of the one count that rounding may take",
+        f"  nearest          {nearest}; {rounding}",
         "  modes            "
         + ", ".join(
             f"{Mode(mode).name} {100 * n / score.ticks:.1f} %"
