@@ -5,7 +5,6 @@ in the world, or stand in the loop for long: a machine that slept for an hour sk
 of the world instead of computing it.
 """
 
-from collections.abc import Sequence
 from typing import Final
 
 from edge_agent.core.clock import NS_PER_S
@@ -24,7 +23,7 @@ class LiveSensors:
         self._readings = 0
         self._skipped_ns = 0
 
-    def poll(self, now_ns: int) -> Sequence[Reading]:
+    def poll(self, now_ns: int) -> list[Reading]:
         """Let the world live until now; its samples, stamped in the machine's time."""
         if self._offset_ns is None:
             self._offset_ns = now_ns - self._world.clock.now_ns()

@@ -20,11 +20,11 @@ from typing import Any, Self
 
 import msgpack
 
+from bench.mosquitto import Mosquitto
 from edge_agent.core.errors import PortError
 from edge_agent.core.records import TickRecord
 from edge_agent.gateway.control_socket import query_status
 from edge_agent.recording.reader import SegmentReader, segments
-from tests.system.mosquitto import Mosquitto
 from tests.system.mqtt_peer import MqttPeer
 
 TELEMETRY = "edge/air-handler/telemetry"
