@@ -13,6 +13,7 @@ import os
 import select
 import socket
 import stat
+from collections import deque
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,10 @@ ACCEPTS_PER_POLL = 4
 # What a gateway may be behind with, say while it waits for a slow disk. The kernel's default
 # holds 166 small ticks, under a second at 200 Hz; it cuts this wish to its own limit.
 QUEUE_BYTES = 1 << 20
+# Ticks kept while no gateway is there: a run's first moments, which its recording would miss
+# until the gateway has started, and the gap between two gateways. The oldest goes first.
+BACKLOG_TICKS = 1024
+BACKLOG_SENDS_PER_TICK = 32  # so that catching up never takes a tick's time
 HELLO_WITHIN_NS = 2 * NS_PER_S
 # Both processes read CLOCK_MONOTONIC of one machine; this covers a tick that read it earlier.
 FUTURE_TOLERANCE_NS = 50 * NS_PER_MS
@@ -60,6 +65,7 @@ _COUNTERS = (
     "gateway_connects",
     "sends_dropped",
     "sends_oversize",
+    "backlog_dropped",
 )
 _TAKEN = (Quality.GOOD, Quality.INVALID)
 
@@ -86,6 +92,7 @@ class GatewayRelay:
         self._channels = frozenset(channels)
         self._codec = Codec()
         self._encode_record = msgspec.msgpack.Encoder().encode
+        self._backlog: deque[bytes] = deque()
         self._peers: dict[int, _Peer] = {}
         self._gateway: _Peer | None = None
         self._buffer = bytearray(MAX_DATAGRAM_BYTES + 1)
@@ -124,9 +131,19 @@ class GatewayRelay:
         """The gateway drives no actuator."""
 
     def publish(self, tick: TickRecord) -> None:
-        """Hand the tick to the gateway, if there is one with room; never waits."""
-        if self._gateway is not None:
-            self._send(self._gateway, Tick(self._encode_record(tick)))
+        """Hand the tick to the gateway, or keep it until there is one; never waits."""
+        record = self._encode_record(tick)
+        if self._gateway is not None and not self._backlog:
+            self._send(self._gateway, Tick(record))
+            return
+        if len(self._backlog) == BACKLOG_TICKS:
+            self._backlog.popleft()
+            self._counts["backlog_dropped"] += 1
+        self._backlog.append(record)
+        for _ in range(BACKLOG_SENDS_PER_TICK):
+            if self._gateway is None or not self._backlog:
+                return
+            self._send(self._gateway, Tick(self._backlog.popleft()))
 
     def publish_status(self, items: dict[str, Any]) -> None:
         """Keep `items` for status peers and hand them to the gateway; never waits."""
@@ -136,8 +153,12 @@ class GatewayRelay:
 
     def status(self) -> dict[str, int | str]:
         """Counters and state by name."""
-        gateway = "connected" if self._gateway is not None else "absent"
-        return {"gateway": gateway, "peers": len(self._peers), **self._counts}
+        return {
+            "gateway": "connected" if self._gateway is not None else "absent",
+            "peers": len(self._peers),
+            "backlog": len(self._backlog),
+            **self._counts,
+        }
 
     def close(self) -> None:
         """Tell every peer, and remove the socket if it is still ours."""

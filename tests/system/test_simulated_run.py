@@ -36,4 +36,5 @@ def test_run_without_a_configuration_drives_a_simulated_plant_in_real_time(tmp_p
     assert control["channels"]["outdoor_temperature"]["quality"] == "GOOD"
     ticks = [tick for path in segments(tmp_path / "recordings") for tick in SegmentReader(path)]
     assert Mode.ACTIVE in {tick.mode for tick in ticks}
+    assert [tick.tick for tick in ticks] == list(range(len(ticks)))  # from the very first
     assert ticks[-1].mode == Mode.SAFE

@@ -3,9 +3,6 @@
 import random
 import select
 import socket
-import stat
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +11,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge_agent.core.errors import PortError
 from edge_agent.core.ipc import (
     MAX_DATAGRAM_BYTES,
     Bye,
@@ -28,7 +24,6 @@ from edge_agent.core.ipc import (
     Welcome,
 )
 from edge_agent.core.records import (
-    Command,
     Mode,
     Proposal,
     Quality,
@@ -38,6 +33,8 @@ from edge_agent.core.records import (
     Verdict,
 )
 from edge_agent.ports.gateway_relay import (
+    BACKLOG_SENDS_PER_TICK,
+    BACKLOG_TICKS,
     DATAGRAMS_PER_PEER_PER_POLL,
     FUTURE_TOLERANCE_NS,
     HELLO_WITHIN_NS,
@@ -180,6 +177,39 @@ def test_a_full_queue_drops_and_counts_and_never_blocks(relay: GatewayRelay, gat
         assert isinstance(gateway.hear(), Tick)
     relay.publish(TICK)
     assert isinstance(gateway.hear(), Tick), "room again"
+
+
+def _publish(relay: GatewayRelay, numbers: range) -> None:
+    for number in numbers:
+        relay.publish(msgspec.structs.replace(TICK, tick=number))
+
+
+def _heard_ticks(peer: Peer, count: int) -> list[int]:
+    heard = [peer.hear() for _ in range(count)]
+    return [msgspec.msgpack.decode(h.record)[0] for h in heard if isinstance(h, Tick)]
+
+
+def test_ticks_from_before_the_gateway_are_kept_and_come_first_and_in_order(
+    relay: GatewayRelay, connect: Callable[[], Peer]
+) -> None:
+    _publish(relay, range(100))
+    assert relay.status()["backlog"] == 100
+    gateway = connect()
+    gateway.say(Hello("gateway", 1))
+    _poll(relay)
+    assert gateway.hear() == WELCOME
+    _publish(relay, range(100, 101))
+    assert _heard_ticks(gateway, BACKLOG_SENDS_PER_TICK) == list(range(BACKLOG_SENDS_PER_TICK))
+    _publish(relay, range(101, 105))
+    left = range(BACKLOG_SENDS_PER_TICK, 105)
+    assert _heard_ticks(gateway, len(left)) == list(left)
+    assert relay.status()["backlog"] == 0
+
+
+def test_without_a_gateway_the_oldest_tick_goes_and_is_counted(relay: GatewayRelay) -> None:
+    _publish(relay, range(BACKLOG_TICKS + 3))
+    assert relay.status()["backlog"] == BACKLOG_TICKS
+    assert relay.status()["backlog_dropped"] == 3
 
 
 def test_an_oversize_status_is_counted_and_the_gateway_stays(
@@ -327,61 +357,6 @@ def test_the_descriptor_is_readable_exactly_when_there_is_work(
     assert select.select([relay.fileno()], [], [], 0)[0] == []
     gateway.say(ReadingsBatch((_good(0),)))
     assert select.select([relay.fileno()], [], [], 1)[0] == [relay.fileno()]
-
-
-def test_the_socket_is_private_and_goes_with_the_relay(tmp_path: Path) -> None:
-    path = tmp_path / "control.sock"
-    relay = GatewayRelay(path, WELCOME, ())
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert list(tmp_path.iterdir()) == [path], "no temporary name is left"
-    relay.apply(NOW_NS, Command((0,), armed=False))
-    relay.close()
-    assert not path.exists()
-
-
-def test_closing_leaves_a_successors_socket_alone(tmp_path: Path) -> None:
-    path = tmp_path / "control.sock"
-    relay = GatewayRelay(path, WELCOME, ())
-    path.unlink()
-    path.write_text("the successor's")
-    relay.close()
-    assert path.exists()
-
-
-def test_a_socket_left_by_a_killed_process_is_replaced(tmp_path: Path) -> None:
-    path = tmp_path / "control.sock"
-    program = (
-        "import os, sys, signal; from pathlib import Path;"
-        "from edge_agent.core.ipc import Welcome;"
-        "from edge_agent.ports.gateway_relay import GatewayRelay;"
-        "relay = GatewayRelay(Path(sys.argv[1]), Welcome('a', 'b', {}), ());"
-        "os.kill(os.getpid(), signal.SIGKILL)"
-    )
-    root = Path(__file__).parents[3]
-    subprocess.run([sys.executable, "-c", program, str(path)], cwd=root, check=False, timeout=20)
-    assert path.is_socket()
-    GatewayRelay(path, WELCOME, ()).close()
-
-
-def test_a_second_control_process_is_refused(tmp_path: Path, relay: GatewayRelay) -> None:
-    with pytest.raises(PortError, match="another control process"):
-        GatewayRelay(tmp_path / "control.sock", WELCOME, ())
-    assert relay.poll(NOW_NS) == []
-
-
-def test_a_file_that_is_not_a_socket_is_never_removed(tmp_path: Path) -> None:
-    path = tmp_path / "control.sock"
-    path.write_text("precious")
-    with pytest.raises(PortError, match="not a socket"):
-        GatewayRelay(path, WELCOME, ())
-    assert path.read_text() == "precious"
-
-
-def test_an_unusable_folder_or_an_endless_path_is_a_port_error(tmp_path: Path) -> None:
-    with pytest.raises(PortError, match="cannot listen"):
-        GatewayRelay(tmp_path / "absent" / "control.sock", WELCOME, ())
-    with pytest.raises(PortError, match="longer than"):
-        GatewayRelay(tmp_path / ("x" * 120), WELCOME, ())
 
 
 def test_noise_from_many_peers_never_raises(tmp_path: Path, relay: GatewayRelay) -> None:
