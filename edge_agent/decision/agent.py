@@ -1,18 +1,17 @@
 """The agent: one pure state machine from readings to a verdict.
 
-Owns: all state of the decision (samples, feature filters, supervisor, envelope, effects).
+Owns: all state of the decision (samples, feature filters, supervisor, envelope, watch).
 Must not: read a clock, do I/O, or know which ports exist. `step` is the whole decision:
 live, simulated and replayed runs are this code with other ports and another clock.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from edge_agent.core.records import (
     Command,
     Intent,
     Mode,
     Proposal,
-    Quality,
     Reading,
     Reason,
     Rule,
@@ -22,26 +21,19 @@ from edge_agent.core.records import (
 from edge_agent.decision.features import Features
 from edge_agent.decision.policy import Policy
 from edge_agent.decision.snapshot import SnapshotBuilder
-from edge_agent.safety import effects, gate, interlocks, supervisor
+from edge_agent.decision.watch import Watch
 from edge_agent.safety import envelope as envelope_step
+from edge_agent.safety import gate, interlocks, supervisor
 from edge_agent.safety.limits import Envelope
 
 NS_PER_S = 1_000_000_000
-_BAD_INPUT: Mapping[Quality, Rule] = {
-    Quality.STALE: Rule.STALE_INPUT,
-    Quality.MISSING: Rule.MISSING_INPUT,
-    Quality.INVALID: Rule.INVALID_INPUT,
-}
 # Plain integers: an enumeration's member costs a lookup each time it is named.
-_GOOD = int(Quality.GOOD)
-_STALE_INPUT = int(Rule.STALE_INPUT)
 _ACTIVE = int(Mode.ACTIVE)
 _RAMPING = int(Mode.RAMPING)
-_UNARMED = (int(Mode.SAFE), int(Mode.TRIPPED))
+_TRIPPED = int(Mode.TRIPPED)
+_UNARMED = (int(Mode.SAFE), _TRIPPED)
 _STARTS_FROM = (int(Mode.ARMING), int(Mode.RAMPING))
 _NO_OPS: frozenset[int] = frozenset()
-# A gap of more than two periods is a deadline that was missed, whatever the cause.
-_PERIODS_TO_MISS = 2
 
 
 class Agent:
@@ -56,7 +48,7 @@ class Agent:
         self._features = features
         self._period_ns = period_ns
         self._snapshot = SnapshotBuilder(envelope)
-        self._needed = [i for i, s in enumerate(envelope.sensors) if s.needed]
+        self._watch = Watch(envelope, period_ns)
         self._units = [s.counts_per_unit for s in envelope.sensors]
         self._actuator_units = [a.counts_per_unit for a in envelope.actuators]
         self._safe = envelope.safe_counts
@@ -66,7 +58,6 @@ class Agent:
         self._supervisor = supervisor.initial(0)
         self._envelope_state = envelope_step.initial(envelope, 0)
         self._command = self._safe  # the last verdict's
-        self._effects = effects.initial(envelope)
 
     @property
     def command(self) -> Command:
@@ -95,7 +86,7 @@ class Agent:
         if mode == _ACTIVE and mode_before in _STARTS_FROM:
             # Activation starts where the hardware really stands.
             self._restart_from(snapshot.counts[len(self._units) :])
-        elif mode == _RAMPING and self._link_lost(snapshot) is not None:
+        elif mode == _RAMPING and self._watch.lost_link(snapshot) is not None:
             # Its own dead man makes it safe; when it is back it must find nothing else to do.
             self._restart_from(self._safe)
         self._envelope_state, verdict = envelope_step.step(
@@ -125,12 +116,9 @@ class Agent:
         self, snapshot: Snapshot, now_ns: int, dt_ns: int
     ) -> tuple[tuple[float, ...], Proposal]:
         """Ask the policy, unless a needed input is not GOOD: then say which."""
-        qualities = snapshot.qualities
-        for c in self._needed:
-            if qualities[c] != _GOOD:
-                rule = _BAD_INPUT[Quality(qualities[c])]
-                number = snapshot.ages_ns[c] if rule == _STALE_INPUT else snapshot.counts[c]
-                return (), Proposal(None, 0, (Reason(rule, c, number),))
+        bad = self._watch.bad_sensor(snapshot, dt_ns)
+        if bad is not None:
+            return (), Proposal(None, 0, (bad,))
         if dt_ns <= 0:
             return (), Proposal(None, 0, (Reason(Rule.CLOCK_FAULT, -1, dt_ns),))
         # Means age by the time since they were last fed, however many ticks had bad inputs.
@@ -150,43 +138,27 @@ class Agent:
         refusals: Sequence[Reason],
     ) -> None:
         """Gather the tick's facts and move the supervisor."""
-        command = self._command
-        link_lost = self._link_lost(snapshot)
-        overdue = None
+        watch, mode = self._watch, self._supervisor.mode
+        link_lost = watch.lost_link(snapshot)
+        overdue = apart = None
         if link_lost is None:
-            self._effects, overdue = effects.step(
-                self.envelope, self._effects, command, snapshot, now_ns
-            )
-        else:
-            # A command that nobody obeys has no effect to wait for; the lost link itself acts.
-            self._effects = effects.initial(self.envelope)
-        late = dt_ns > _PERIODS_TO_MISS * self._period_ns or dt_ns <= 0
+            overdue, apart = watch.obedience(self.command, snapshot, dt_ns)
+        # The envelope's own memory of its interlocks, one tick on, as its step will find it.
+        locks = interlocks.advance(self.envelope, self._envelope_state.locks, snapshot)
         facts = supervisor.Facts(
             now_ns=now_ns,
             ops=frozenset([i.op for i in intents]) if intents else _NO_OPS,
-            no_proposal=refusals[0] if refusals else None,
-            link_lost=link_lost,
-            missed=Reason(Rule.DEADLINE_MISSED, -1, dt_ns) if late else None,
-            trip=self._trip(snapshot, dt_ns) or overdue,
-            at_safe=command == self._safe,
+            at_safe=self._command == self._safe,
+            proposal=refusals[0] if refusals else None,
+            link=link_lost,
+            deadline=watch.late(dt_ns),
+            interlock=interlocks.tripped(self.envelope, locks, snapshot),
+            effect=overdue,
+            follow=apart,
         )
         self._supervisor = supervisor.step(self.envelope.supervision, self._supervisor, facts)
-
-    def _link_lost(self, snapshot: Snapshot) -> Reason | None:
-        """The first actuator whose hardware does not say that it obeys."""
-        qualities = snapshot.qualities
-        for c in range(len(self._units), len(qualities)):
-            if qualities[c] != _GOOD:
-                return Reason(Rule.LINK_LOST, c, snapshot.ages_ns[c])
-        return None
-
-    def _trip(self, snapshot: Snapshot, dt_ns: int) -> Reason | None:
-        """A ramp that no clock drives, or an interlock that latches, engaged by a seen value."""
-        if dt_ns <= 0 and self._supervisor.mode == _RAMPING:
-            return Reason(Rule.CLOCK_FAULT, -1, dt_ns)  # it would never arrive
-        # The envelope's own memory of its interlocks, one tick on, as its step will find it.
-        locks = interlocks.advance(self.envelope, self._envelope_state.locks, snapshot)
-        return interlocks.tripped(self.envelope, locks, snapshot)
+        if mode == _TRIPPED and self._supervisor.mode != _TRIPPED:
+            watch.forget()
 
     def _restart_from(self, counts: tuple[int, ...]) -> None:
         """Let the envelope go on from these outputs, not from its last command."""

@@ -1,61 +1,46 @@
 """Effect checks: what was commanded must show on another sensor, within a time.
 
-Owns: one pair of timers per actuator that declares a check. Must not: act; it reports, and
-the supervisor trips. A check whose sensor is not GOOD keeps running on its timer: not seen
-counts as not happened.
+Owns: two debts of missing effect per declared check (see `debt.py`). Must not: act; it
+reports, and the supervisor trips. A check whose sensor is not GOOD keeps running on its timer:
+not seen counts as not happened.
 """
 
-from typing import NamedTuple
-
 from edge_agent.core.records import Quality, Reason, Rule, Snapshot
-from edge_agent.safety.limits import EffectCheck, Envelope
+from edge_agent.safety import debt
+from edge_agent.safety.limits import Envelope
 
-_NOT_WAITING = -1
-
-
-class EffectState(NamedTuple):
-    """Since when each actuator's expected effect has been missing, ns; -1 when it is not."""
-
-    high_since_ns: tuple[int, ...]
-    low_since_ns: tuple[int, ...]
+_GOOD = int(Quality.GOOD)
 
 
-def initial(envelope: Envelope) -> EffectState:
-    """Nothing is awaited yet."""
-    none = (_NOT_WAITING,) * len(envelope.actuators)
-    return EffectState(none, none)
+def initial(envelope: Envelope) -> tuple[int, ...]:
+    """Nothing is awaited yet: per check, the debts of a high and of a low command, ns."""
+    return (0, 0) * len(envelope.effect_checks)
 
 
 def step(
     envelope: Envelope,
-    state: EffectState,
+    debts: tuple[int, ...],
     command: tuple[int, ...],
     snapshot: Snapshot,
-    now_ns: int,
-) -> tuple[EffectState, Reason | None]:
-    """`command` is what was sent last. Returns the first effect that is overdue, or None."""
-    highs, lows = [], []
+    elapsed_ns: int,
+) -> tuple[tuple[int, ...], Reason | None]:
+    """`command` is what was sent last. The debts after this tick, and the first effect that is
+    overdue, or None."""
+    after = list(debts)
     overdue: Reason | None = None
-    for i, limits in enumerate(envelope.actuators):
-        high = low = _NOT_WAITING
-        check = limits.effect
-        if isinstance(check, EffectCheck):
-            sensor = envelope.sensor_index[check.sensor]
-            value = snapshot.counts[sensor]
-            seen = snapshot.qualities[sensor] == Quality.GOOD
-            if command[i] >= check.when_at_least and not (seen and value >= check.expect_at_least):
-                high = _since(state.high_since_ns[i], now_ns)
-            if command[i] <= check.when_at_most and not (seen and value <= check.expect_at_most):
-                low = _since(state.low_since_ns[i], now_ns)
-            late = (high != _NOT_WAITING and now_ns - high > check.within_ns) or (
-                low != _NOT_WAITING and now_ns - low > check.within_ns
-            )
-            if late and overdue is None:
-                overdue = Reason(Rule.EFFECT_MISSING, len(envelope.sensors) + i, value)
-        highs.append(high)
-        lows.append(low)
-    return EffectState(tuple(highs), tuple(lows)), overdue
-
-
-def _since(since_ns: int, now_ns: int) -> int:
-    return now_ns if since_ns == _NOT_WAITING else since_ns
+    counts, qualities = snapshot.counts, snapshot.qualities
+    k = -2
+    for i, sensor, check in envelope.effect_checks:
+        k += 2
+        value, sent = counts[sensor], command[i]
+        seen = qualities[sensor] == _GOOD
+        high = sent >= check.when_at_least and not (seen and value >= check.expect_at_least)
+        low = sent <= check.when_at_most and not (seen and value <= check.expect_at_most)
+        if not (high or low or debts[k] or debts[k + 1]):
+            continue  # nearly every tick
+        within_ns = check.within_ns
+        after[k] = debt.after(debts[k], elapsed_ns, within_ns, bad=high)
+        after[k + 1] = debt.after(debts[k + 1], elapsed_ns, within_ns, bad=low)
+        if max(after[k : k + 2]) > within_ns and overdue is None:
+            overdue = Reason(Rule.EFFECT_MISSING, len(envelope.sensors) + i, value)
+    return tuple(after), overdue

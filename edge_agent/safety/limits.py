@@ -249,6 +249,29 @@ class Envelope:
         index = self.actuator_index
         return tuple((index[pair.first], index[pair.second]) for pair in self.exclusives)
 
+    @cached_property
+    def agreements(self) -> tuple[tuple[int, int, Agreement], ...]:
+        """Positions of the two sensors of every declared agreement, and the agreement."""
+        return tuple(
+            (i, self.sensor_index[s.agreement.sensor], s.agreement)
+            for i, s in enumerate(self.sensors)
+            if isinstance(s.agreement, Agreement)
+        )
+
+    @cached_property
+    def effect_checks(self) -> tuple[tuple[int, int, EffectCheck], ...]:
+        """Actuator, sensor and check of every effect that is checked."""
+        return tuple(
+            (i, self.sensor_index[a.effect.sensor], a.effect)
+            for i, a in enumerate(self.actuators)
+            if isinstance(a.effect, EffectCheck)
+        )
+
+    @cached_property
+    def follow_checks(self) -> tuple[tuple[int, int], ...]:
+        """Per actuator, the difference allowed between command and applied, and for how long."""
+        return tuple((a.follow.max_difference_counts, a.follow.within_ns) for a in self.actuators)
+
     def sha256(self) -> str:
         """Hex digest over every limit; equal digests mean equal envelopes."""
         return hashlib.sha256(repr(astuple(self)).encode()).hexdigest()

@@ -1,6 +1,6 @@
 """One tick after another: arming, holding, ramping, tripping, and what the record says."""
 
-from collections.abc import Sequence
+import dataclasses
 
 import pytest
 
@@ -15,57 +15,9 @@ from edge_agent.core.records import (
     Rule,
     TickRecord,
 )
-from edge_agent.decision.agent import Agent
-from edge_agent.decision.features import FeatureKind, Features, FeatureSpec
-from tests.unit.safety.lab import T0, S, envelope
-
-PERIOD = S // 10
-
-
-class Says:
-    """A policy that always says the same, and remembers what it was asked."""
-
-    def __init__(self, answer: Proposal) -> None:
-        self.answer = answer
-        self.asked: list[Sequence[float]] = []
-
-    def propose(self, features: Sequence[float]) -> Proposal:
-        self.asked.append(features)
-        return self.answer
-
-
-class Bench:
-    """An agent on a bench: a level sensor, obedient hardware, and a clock in the hand."""
-
-    def __init__(self, answer: Proposal | None = None, *, checked: bool = False) -> None:
-        self.policy = Says(answer or Proposal((5.0, 3.0)))
-        limits = envelope(checked=checked)
-        specs = [
-            FeatureSpec(kind=FeatureKind.COMMAND, channel="pump"),
-            FeatureSpec(kind=FeatureKind.MEAN, channel="level", time_constant_s=1.0),
-        ]
-        features = Features(specs, ["level"], ["pump", "valve"])
-        self.agent = Agent(limits, self.policy, features, PERIOD)
-        self.now_ns = T0
-        self.level: int | None = 500
-        self.applied: tuple[int, ...] | None = None  # None: whatever was commanded
-
-    def tick(self, *ops: int, dt_ns: int = PERIOD, quality: int = Quality.GOOD) -> TickRecord:
-        self.now_ns += dt_ns
-        readings = []
-        if self.level is not None:
-            readings.append(Reading(0, self.level, self.now_ns, quality))
-        applied = self.agent.command.counts if self.applied is None else self.applied
-        readings += [Reading(1 + i, n, self.now_ns, 0) for i, n in enumerate(applied)]
-        return self.agent.step(self.now_ns, readings, [Intent(op) for op in ops])
-
-    def armed(self) -> "Bench":
-        self.tick(Op.ARM)
-        assert self.tick().mode == Mode.ACTIVE
-        return self
-
-    def ticks(self, count: int) -> list[TickRecord]:
-        return [self.tick() for _ in range(count)]
+from edge_agent.safety.limits import Agreement, FollowCheck
+from tests.unit.decision.bench import PERIOD, Bench
+from tests.unit.safety.lab import S, envelope, sensor
 
 
 def test_nothing_moves_until_somebody_arms() -> None:
@@ -141,6 +93,76 @@ def test_a_nan_holds_and_then_ramps_to_safe_and_never_becomes_an_action() -> Non
     assert records[21].mode == Mode.RAMPING
     assert records[-1].verdict.command == (20, 20)
     assert records[-1].cause == Reason(Rule.NOT_FINITE, 1)
+
+
+def test_a_nan_every_second_tick_ends_at_the_safe_values_as_well() -> None:
+    bench = Bench().armed()
+    bench.ticks(20)
+    modes = []
+    for k in range(120):
+        bench.policy.answer = Proposal((float("nan") if k % 2 else 5.0, 3.0))
+        record = bench.tick()
+        modes.append(record.mode)
+    assert modes[-1] == Mode.RAMPING
+    assert Mode.ACTIVE not in modes[60:]
+    assert record.verdict.command == (20, 20)
+
+
+def test_hardware_that_does_something_else_trips() -> None:
+    limits = dataclasses.replace(
+        envelope().actuators[1],
+        follow=FollowCheck(max_difference_counts=50, within_ns=S),
+    )
+    strict = dataclasses.replace(envelope(), actuators=(envelope().actuators[0], limits))
+    bench = Bench(limits=strict).armed()
+    bench.applied = (20, 300)  # a hand at the valve
+    records = bench.ticks(11)
+    assert [r.mode for r in records] == [Mode.ACTIVE] * 10 + [Mode.TRIPPED]
+    assert records[-1].cause == Reason(Rule.NOT_FOLLOWED, 2, 300)
+    assert bench.ticks(50)[-1].mode == Mode.TRIPPED  # unarmed, nothing is compared
+    assert bench.tick(Op.RESET).mode == Mode.SAFE
+    bench.ticks(50)
+    bench.applied = (20, 20)
+    assert bench.armed().ticks(5)[-1].mode == Mode.ACTIVE
+
+
+def test_a_lost_link_stops_the_time_of_effects_and_does_not_clear_it() -> None:
+    bench = Bench(Proposal((0.0, 2.0)), envelope(checked=True)).armed()
+
+    def lively(count: int) -> int:
+        for k in range(count):
+            bench.level = 500 + k % 2  # a closed pump should have let it fall
+            bench.tick()
+        return bench.agent.mode
+
+    lively(40)
+    bench.applied = ()
+    assert lively(40) == Mode.RAMPING
+    bench.applied = None
+    assert lively(40) == Mode.ACTIVE
+    assert lively(15) == Mode.TRIPPED
+
+
+def test_sensors_that_do_not_agree_are_not_shown_to_the_policy() -> None:
+    pair = Agreement(sensor="second", max_difference_counts=30, within_ns=S)
+    level = dataclasses.replace(sensor(), agreement=pair)
+    second = dataclasses.replace(sensor("second"), needed=False)
+    limits = dataclasses.replace(envelope(), sensors=(level, second))
+    bench = Bench(limits=limits)
+
+    def tick(other: int, *ops: int) -> TickRecord:
+        bench.now_ns += PERIOD
+        values = (500, other, *bench.agent.command.counts)
+        readings = [Reading(c, n, bench.now_ns, 0) for c, n in enumerate(values)]
+        return bench.agent.step(bench.now_ns, readings, [Intent(op) for op in ops])
+
+    tick(500, Op.ARM)
+    assert tick(531).mode == Mode.ACTIVE
+    records = [tick(531) for _ in range(10)]
+    assert [r.mode for r in records] == [Mode.ACTIVE] * 9 + [Mode.HOLDING]
+    assert records[-1].cause == Reason(Rule.SOURCES_DISAGREE, 0, 31)
+    assert records[-1].features == ()
+    assert tick(500).mode == Mode.ACTIVE
 
 
 def test_after_trouble_control_returns_by_itself_from_the_measured_state() -> None:
@@ -240,7 +262,7 @@ def test_an_interlock_on_a_value_that_is_not_seen_does_not_latch() -> None:
 
 
 def test_a_missing_effect_trips() -> None:
-    bench = Bench(Proposal((0.0, 2.0)), checked=True).armed()
+    bench = Bench(Proposal((0.0, 2.0)), envelope(checked=True)).armed()
     for k in range(70):  # a closed pump should have let the level fall to 100 within 5 s
         bench.level = 500 + k % 2
         record = bench.tick()

@@ -1,10 +1,12 @@
 """What was commanded must show on a sensor, within its time."""
 
+import dataclasses
+
 import pytest
 
 from edge_agent.core.records import Quality, Reason, Rule, Snapshot
 from edge_agent.safety import effects
-from tests.unit.safety.lab import T0, S, envelope, snapshot
+from tests.unit.safety.lab import S, envelope, snapshot
 
 LIMITS = envelope(checked=True)
 WITHIN = 5 * S
@@ -12,9 +14,7 @@ WITHIN = 5 * S
 
 def overdue_after(command: int, seen: Snapshot, waited_ns: int) -> Reason | None:
     """The overdue effect when `command` has stood for `waited_ns` with `seen` on the sensor."""
-    state, first = effects.step(LIMITS, effects.initial(LIMITS), (command, 0), seen, T0)
-    assert first is None
-    _, overdue = effects.step(LIMITS, state, (command, 0), seen, T0 + waited_ns)
+    _, overdue = effects.step(LIMITS, effects.initial(LIMITS), (command, 0), seen, waited_ns)
     return overdue
 
 
@@ -46,32 +46,32 @@ def test_not_seen_counts_as_not_happened(quality: Quality, command: int) -> None
     assert overdue_after(command, snapshot(level, quality), WITHIN + 1) is not None
 
 
-def test_a_moment_of_effect_starts_the_time_anew() -> None:
-    state = effects.initial(LIMITS)
-    state, _ = effects.step(LIMITS, state, (200, 0), snapshot(0), T0)
-    state, _ = effects.step(LIMITS, state, (200, 0), snapshot(500), T0 + WITHIN)
-    assert state == effects.initial(LIMITS)
-    state, _ = effects.step(LIMITS, state, (200, 0), snapshot(0), T0 + WITHIN + 1)
-    _, overdue = effects.step(LIMITS, state, (200, 0), snapshot(0), T0 + 2 * WITHIN)
+def test_a_moment_of_effect_buys_a_quarter_of_a_moment() -> None:
+    """It used to start the time anew: an effect that came and went was never overdue."""
+    debts, _ = effects.step(LIMITS, effects.initial(LIMITS), (200, 0), snapshot(0), WITHIN)
+    debts, _ = effects.step(LIMITS, debts, (200, 0), snapshot(500), 4 * S)
+    assert debts == (WITHIN - S, 0)
+    debts, overdue = effects.step(LIMITS, debts, (200, 0), snapshot(0), S)
     assert overdue is None
+    _, overdue = effects.step(LIMITS, debts, (200, 0), snapshot(0), 1)
+    assert overdue == Reason(Rule.EFFECT_MISSING, 1, 0)
 
 
 def test_a_clock_that_went_back_is_not_overdue() -> None:
-    assert overdue_after(200, snapshot(0), -T0 - 1) is None
+    assert overdue_after(200, snapshot(0), -1) is None
 
 
 def test_an_actuator_that_declares_no_check_awaits_nothing() -> None:
     plain = envelope()
-    state, overdue = effects.step(plain, effects.initial(plain), (300, 300), snapshot(0), T0)
-    assert (state, overdue) == (effects.initial(plain), None)
+    assert effects.step(plain, effects.initial(plain), (300, 300), snapshot(0), S) == ((), None)
 
 
 def test_the_first_of_two_overdue_effects_is_reported() -> None:
     both = envelope(checked=True)
     pump = both.actuators[0]
-    twins = both.__class__(
-        **{**{f: getattr(both, f) for f in both.__dataclass_fields__}, "actuators": (pump, pump)}
+    twins = dataclasses.replace(both, actuators=(pump, dataclasses.replace(pump, name="twin")))
+    debts, overdue = effects.step(
+        twins, effects.initial(twins), (200, 200), snapshot(0), WITHIN + 1
     )
-    state, _ = effects.step(twins, effects.initial(twins), (200, 200), snapshot(0), T0)
-    _, overdue = effects.step(twins, state, (200, 200), snapshot(0), T0 + WITHIN + 1)
     assert overdue == Reason(Rule.EFFECT_MISSING, 1, 0)
+    assert debts == (WITHIN + 1, 0, WITHIN + 1, 0)
