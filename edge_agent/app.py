@@ -21,7 +21,8 @@ from edge_agent.core.clock import NS_PER_S, Clock, SystemClock
 from edge_agent.core.errors import EXIT_OK, EXIT_TRANSIENT, ConfigError, ModelError
 from edge_agent.core.ipc import Welcome
 from edge_agent.core.records import TickRecord
-from edge_agent.decision.agent import Agent
+from edge_agent.decision.agent import Agent, Options
+from edge_agent.decision.fallbacks import fallback_of
 from edge_agent.inference.golden import largest_deviation, load_golden
 from edge_agent.inference.manifest import Manifest, features_of, load_manifest
 from edge_agent.inference.session import OnnxPolicy
@@ -64,9 +65,14 @@ def shipped_model(device: str) -> Path:
 
 def build_agent(settings: Settings, model: LoadedModel, period_ns: int) -> Agent:
     """The agent of one device, deciding by `model`."""
-    return Agent(
-        settings.envelope, model.policy, features_of(model.manifest, settings.compiled), period_ns
-    )
+    features = features_of(model.manifest, settings.compiled)
+    return Agent(settings.envelope, model.policy, features, period_ns, options_of(settings))
+
+
+def options_of(settings: Settings) -> Options:
+    """What the configuration decides about an agent."""
+    wanted = settings.config.model.fallback
+    return Options(fallback=fallback_of(settings.envelope) if wanted else None)
 
 
 def hashes_of(settings: Settings, model: LoadedModel) -> dict[str, str]:
@@ -189,11 +195,19 @@ def check(settings: Settings) -> dict[str, str]:
         "envelope": settings.envelope.sha256(),
         "tightened": "yes" if settings.envelope != settings.compiled else "no",
         "model": f"{model.manifest.name} {model.manifest.version} ({model.folder})",
+        "fallback": _fallback_words(settings),
         "golden deviation": f"{deviation:.4g} (tolerance {tolerance:g})",
         "serial": config.serial.port if config.serial else "none",
         "broker": f"{config.mqtt.host}:{config.mqtt.port}" if config.mqtt else "none",
         "recordings": str(recordings_folder(settings)),
     }
+
+
+def _fallback_words(settings: Settings) -> str:
+    if not settings.config.model.fallback:
+        return "off: the outputs hold and go to safe when the model fails"
+    exists = fallback_of(settings.envelope) is not None
+    return "plain controller" if exists else "none for this device: hold, then safe"
 
 
 def _make_runtime_dir(settings: Settings) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from edge_agent import __version__
-from edge_agent.app import LoadedModel, hashes_of, load_model
+from edge_agent.app import LoadedModel, hashes_of, load_model, options_of
 from edge_agent.config import Config, Settings, settings_of
 from edge_agent.core.clock import Clock, SystemClock, utc_now_ns
 from edge_agent.core.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_TRANSIENT
@@ -138,6 +138,7 @@ def _parts(
         make_features=lambda: features_of(model.manifest, envelope),
         make_bridge=make_bridge,
         make_recorder=make_recorder,
+        make_options=lambda: options_of(settings),
         wall=SystemClock(),
         interrupted=interrupted,
     )

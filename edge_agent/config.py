@@ -43,9 +43,11 @@ class LoopConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[model]`. Without a path, the model that ships for the device."""
+    """`[model]`. Without a path, the model that ships for the device. `fallback`: while the model
+    is not trusted, the device's plain controller decides, if it has one."""
 
     path: str = ""
+    fallback: bool = True
 
 
 class SerialConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -51,6 +51,7 @@ class Rule(IntEnum):
     LATE = 8
     MODEL_ERROR = 9
     SOURCES_DISAGREE = 10
+    NOT_TRUSTED = 11
     # A proposal that the envelope changed.
     ABOVE_MAX = 20
     BELOW_MIN = 21
@@ -72,6 +73,7 @@ class Rule(IntEnum):
     NOT_EVALUATED = 48
     NOT_FOLLOWED = 49
     TOO_MANY_MISSES = 50
+    TRIP_UNREADABLE = 51
 
 
 class Op(IntEnum):
@@ -157,7 +159,9 @@ class TickRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Everything of one tick: its inputs, every stage, and what was sent.
 
     `features` is empty when an input kept the policy from being asked. `cause` is the root
-    cause of the present stop, None while nothing is wrong.
+    cause of the present stop, None while nothing is wrong. `proposal` is always the model's;
+    `fallback` is what the fallback wanted instead, None unless it stood in. `monitor` is True
+    when the verdict was worked out and not sent: the hardware stays unarmed and safe.
     """
 
     tick: int
@@ -170,3 +174,5 @@ class TickRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     verdict: Verdict
     mode: int
     cause: Reason | None
+    fallback: tuple[float, ...] | None = None
+    monitor: bool = False

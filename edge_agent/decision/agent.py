@@ -6,6 +6,7 @@ live, simulated and replayed runs are this code with other ports and another clo
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from edge_agent.core.records import (
     Command,
@@ -18,6 +19,8 @@ from edge_agent.core.records import (
     Snapshot,
     TickRecord,
 )
+from edge_agent.decision import trust
+from edge_agent.decision.fallbacks import Fallback
 from edge_agent.decision.features import Features
 from edge_agent.decision.policy import Policy
 from edge_agent.decision.snapshot import SnapshotBuilder
@@ -36,13 +39,41 @@ _STARTS_FROM = (int(Mode.ARMING), int(Mode.RAMPING))
 _NO_OPS: frozenset[int] = frozenset()
 
 
+class Options(NamedTuple):
+    """What else an agent is made with; none of it can change while it runs."""
+
+    fallback: Fallback | None = None  # decides while the model is not trusted
+
+
+_PLAIN = Options()
+# What a policy may look at: good sensors and the last commands, each in its unit.
+_Inputs = tuple[list[float], list[float]]
+
+
+class _StandIn(NamedTuple):
+    """What came of asking the fallback."""
+
+    values: tuple[float, ...] | None  # None: it did not decide
+    wanted: tuple[int, ...] | None
+    refusals: list[Reason]  # of whoever decides
+    notes: list[Reason]  # for the verdict: the refusals of both
+
+
 class Agent:
     """Decides once per tick for one device."""
 
     def __init__(
-        self, envelope: Envelope, policy: Policy, features: Features, period_ns: int
+        self,
+        envelope: Envelope,
+        policy: Policy,
+        features: Features,
+        period_ns: int,
+        options: Options = _PLAIN,
     ) -> None:
         """`period_ns` is the longest planned time between two ticks."""
+        self._fallback = options.fallback
+        self._distrust_ns = trust.TRUSTED
+        self._stands_in = False  # the fallback decided in the last tick
         self.envelope = envelope
         self.policy = policy
         self._features = features
@@ -78,8 +109,12 @@ class Agent:
         self._last_ns = max(now_ns, self._last_ns)
         self._snapshot.add(readings, now_ns)
         snapshot = self._snapshot.at(now_ns)
-        features, proposal = self._propose(snapshot, now_ns, dt_ns)
+        features, proposal, inputs = self._propose(snapshot, now_ns, dt_ns)
         wanted, refusals = gate.admit(proposal, self.envelope)
+        fallback, notes = None, refusals
+        if self._fallback is not None and (wanted is None or self._distrust_ns):
+            fallback, wanted, refusals, notes = self._stand_in(inputs, wanted, refusals, dt_ns)
+        self._stands_in = fallback is not None
         mode_before = self._supervisor.mode
         self._supervise(now_ns, dt_ns, snapshot, intents, refusals)
         mode = self._supervisor.mode
@@ -97,8 +132,8 @@ class Agent:
             now_ns,
         )
         self._command = verdict.command
-        if refusals:
-            verdict = verdict.__class__(verdict.command, (*refusals, *verdict.reasons))
+        if notes:
+            verdict = verdict.__class__(verdict.command, (*notes, *verdict.reasons))
         return TickRecord(
             self._tick,
             now_ns,
@@ -110,24 +145,51 @@ class Agent:
             verdict,
             mode,
             self._supervisor.cause,
+            fallback,
         )
 
     def _propose(
         self, snapshot: Snapshot, now_ns: int, dt_ns: int
-    ) -> tuple[tuple[float, ...], Proposal]:
+    ) -> tuple[tuple[float, ...], Proposal, _Inputs | None]:
         """Ask the policy, unless a needed input is not GOOD: then say which."""
         bad = self._watch.bad_sensor(snapshot, dt_ns)
         if bad is not None:
-            return (), Proposal(None, 0, (bad,))
+            return (), Proposal(None, 0, (bad,)), None
         if dt_ns <= 0:
-            return (), Proposal(None, 0, (Reason(Rule.CLOCK_FAULT, -1, dt_ns),))
+            return (), Proposal(None, 0, (Reason(Rule.CLOCK_FAULT, -1, dt_ns),)), None
         # Means age by the time since they were last fed, however many ticks had bad inputs.
         since_ns = now_ns - self._features_ns if self._features_ns >= 0 else dt_ns
         self._features_ns = now_ns
         values = [n / u for n, u in zip(snapshot.counts, self._units, strict=False)]
         commands = [n / u for n, u in zip(self._command, self._actuator_units, strict=True)]
         features = self._features.compute(values, commands, since_ns / NS_PER_S)
-        return tuple(features), self.policy.propose(features)
+        return tuple(features), self.policy.propose(features), (values, commands)
+
+    def _stand_in(
+        self,
+        inputs: _Inputs | None,
+        wanted: tuple[int, ...] | None,
+        refusals: list[Reason],
+        dt_ns: int,
+    ) -> _StandIn:
+        """Let the fallback decide where the model failed, or has not yet been in order for long
+        enough. Without good inputs, neither decides."""
+        dwell_ns = self.envelope.supervision.trust_dwell_ns
+        if inputs is not None or self._distrust_ns:  # else it was not asked and has not failed
+            elapsed_ns = self._watch.counted_ns(dt_ns)
+            admitted = wanted is not None
+            self._distrust_ns = trust.after(
+                self._distrust_ns, elapsed_ns, dwell_ns, admitted=admitted
+            )
+        fallback = self._fallback
+        if fallback is None or inputs is None or not self._distrust_ns:
+            return _StandIn(None, wanted, refusals, refusals)
+        if not self._stands_in or self._supervisor.mode != _ACTIVE:
+            fallback.start(*inputs)
+        values = fallback.decide(inputs[0], dt_ns / NS_PER_S)
+        counts, problems = gate.admit(Proposal(values), self.envelope)
+        left = Reason(Rule.NOT_TRUSTED, -1, self._distrust_ns)
+        return _StandIn(values, counts, problems, [*refusals, left, *problems])
 
     def _supervise(
         self,

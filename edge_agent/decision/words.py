@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from edge_agent.core.records import Reason, Rule
+from edge_agent.core.records import Mode, Reason, Rule, TickRecord
 from edge_agent.safety.limits import ActuatorLimits, Agreement, Envelope, SensorLimits
 
 _NS_PER_S = 1_000_000_000
@@ -46,6 +46,13 @@ def explain_reason(reason: Reason, envelope: Envelope) -> str:
     if reason.rule not in _SENTENCES:
         return f"rule {reason.rule} on channel {reason.channel} (number {reason.number})"
     return _SENTENCES[Rule(reason.rule)](_Subject(reason, limits, envelope))
+
+
+def who_decides(tick: TickRecord) -> str:
+    """Whose wish the command of this tick follows."""
+    if tick.mode != Mode.ACTIVE:
+        return "nobody"
+    return "model" if tick.fallback is None else "fallback"
 
 
 def _stale(s: _Subject) -> str:
@@ -166,6 +173,10 @@ _SENTENCES: Mapping[Rule, Callable[[_Subject], str]] = MappingProxyType(
             f"feature {s.reason.number} is outside the range the model was trained on"
         ),
         Rule.SOURCES_DISAGREE: _disagree,
+        Rule.NOT_TRUSTED: lambda s: (
+            "the fallback decides: the model must be in order for another"
+            f" {s.reason.number / _NS_PER_S:.1f} s"
+        ),
         Rule.WRONG_SHAPE: _wrong_shape,
         Rule.NOT_FINITE: _not_finite,
         Rule.LATE: _late,
@@ -188,6 +199,9 @@ _SENTENCES: Mapping[Rule, Callable[[_Subject], str]] = MappingProxyType(
         Rule.EFFECT_MISSING: _effect,
         Rule.NOT_FOLLOWED: _not_followed,
         Rule.NOT_EVALUATED: lambda s: "a check was not evaluated, which counts as failed",
+        Rule.TRIP_UNREADABLE: lambda s: (
+            "the record of the last trip cannot be read, which counts as a trip"
+        ),
         Rule.INTERNAL_ERROR: lambda s: (
             f"internal error: {s.name} came out at {s.value(s.reason.number)}"
         ),

@@ -12,6 +12,7 @@ import msgspec
 from edge_agent.core.ipc import Welcome
 from edge_agent.core.records import Mode, Quality, Reason, Rule, TickRecord
 from edge_agent.core.units import to_value
+from edge_agent.decision.words import who_decides
 from edge_agent.safety.limits import Envelope
 
 
@@ -82,6 +83,7 @@ class Documents:
                 "tick": record.tick,
                 "now_ns": record.now_ns,
                 "mode": Mode(record.mode).name,
+                "decides": who_decides(record),
                 "measured": measured,
                 "doubtful": doubtful,
                 "command": command,

@@ -58,6 +58,7 @@ REACTIONS: Mapping[int, Reaction] = MappingProxyType(
         Rule.LATE: _HOLD,
         Rule.MODEL_ERROR: _HOLD,
         Rule.SOURCES_DISAGREE: _HOLD,
+        Rule.NOT_TRUSTED: _HOLD,
         # Time and hardware.
         Rule.DEADLINE_MISSED: _HOLD,
         Rule.CLOCK_FAULT: _HOLD,  # and a trip on the way to safe, which needs a clock
@@ -69,6 +70,7 @@ REACTIONS: Mapping[int, Reaction] = MappingProxyType(
         Rule.NOT_FOLLOWED: _TRIP,
         Rule.NOT_EVALUATED: _TRIP,
         Rule.INTERNAL_ERROR: _TRIP,
+        Rule.TRIP_UNREADABLE: _TRIP,
         # What a person wants.
         Rule.DISARM_REQUESTED: Reaction(Severity.RAMP, Clears.ARM),
         Rule.STOP_REQUESTED: _TRIP,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge_agent.core.records import Mode, Quality, TickRecord
-from edge_agent.decision.words import explain_reason
+from edge_agent.decision.words import explain_reason, who_decides
 from edge_agent.safety.limits import Envelope
 
 _RING = 512  # ticks that the percentiles look back on
@@ -68,6 +68,7 @@ def status_document(
     return {
         "device": envelope.device,
         "mode": Mode(tick.mode).name,
+        "decides": who_decides(tick),
         "cause": explain_reason(tick.cause, envelope) if tick.cause else "",
         "reasons": [explain_reason(r, envelope) for r in tick.verdict.reasons],
         "command": command,
@@ -85,7 +86,8 @@ def status_text(document: Mapping[str, Any]) -> str:
     control = document["control"]
     if not control:
         return "starting: nothing decided yet"
-    lines = [f"{control['device']}  {control['mode']}  {control['cause']}".rstrip()]
+    decides = f"{control['decides']} decides"
+    lines = [f"{control['device']}  {control['mode']}  {decides}  {control['cause']}".rstrip()]
     lines += [f"  {reason}" for reason in control["reasons"]]
     lines.append("")
     for name, channel in control["channels"].items():

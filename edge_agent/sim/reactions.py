@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from edge_agent.core.clock import NS_PER_S
 from edge_agent.core.records import Mode, Reason, TickRecord
-from edge_agent.decision.words import explain_reason
+from edge_agent.decision.words import explain_reason, who_decides
 from edge_agent.safety.limits import Envelope
 from edge_agent.sim.scenarios import Injection
 
@@ -31,9 +31,10 @@ class ReactionWatch:
         if self.reacted_s is None:
             mode_fits = expected.mode is None or tick.mode == expected.mode
             reason = next((r for r in _given(tick) if r.rule in expected.rules), None)
-            if reason is not None and mode_fits:
+            stood_in = (tick.fallback is not None) == expected.fallback
+            if reason is not None and mode_fits and stood_in:
                 self.reacted_s, self.reason, self.mode = now_s, reason, Mode(tick.mode)
-        elif now_s >= fault.end_s and tick.mode == Mode.ACTIVE:
+        elif now_s >= fault.end_s and who_decides(tick) == "model":
             self.recovered_s = now_s
 
     def problems(self) -> list[str]:
@@ -66,6 +67,7 @@ class ReactionWatch:
             "start_s": fault.start_s,
             "duration_s": fault.duration_s,
             "mode": self.mode.name if self.mode is not None else "",
+            "fallback": self.injection.reaction.fallback,
             "cause": explain_reason(self.reason, envelope) if self.reason is not None else "",
             "reaction_s": None if reacted is None else round(reacted - fault.start_s, 3),
             "recovery_s": None if recovered is None else round(recovered - fault.end_s, 3),

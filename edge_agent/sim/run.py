@@ -17,7 +17,7 @@ import msgspec
 from edge_agent.core.clock import NS_PER_S, Clock
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.records import Command, Intent, Op, Reading, TickRecord
-from edge_agent.decision.agent import Agent
+from edge_agent.decision.agent import Agent, Options
 from edge_agent.decision.features import Features
 from edge_agent.decision.policy import Policy
 from edge_agent.safety.limits import Envelope
@@ -107,6 +107,7 @@ class SimParts:
     make_features: Callable[[], Features]
     make_bridge: Callable[[MemoryCable, Callable[[], int]], Bridge]
     make_recorder: Callable[[Scenario], Recorder]
+    make_options: Callable[[], Options]
     wall: Clock
     interrupted: Callable[[], bool] = lambda: False
     period_ns: int = PERIOD_NS
@@ -188,7 +189,9 @@ class _Run:
         policy = FaultyPolicy(
             parts.make_policy(clock), scenario.faults, clock, len(envelope.actuators)
         )
-        self._agent = Agent(envelope, policy, parts.make_features(), parts.period_ns)
+        self._agent = Agent(
+            envelope, policy, parts.make_features(), parts.period_ns, parts.make_options()
+        )
         self._sensors = SimulatedSensors(self._world)
         self._bridge = parts.make_bridge(self._world.cable, self._world.nonce)
         self._summary = SummaryBuilder(envelope, parts.period_ns, scenario.injections)

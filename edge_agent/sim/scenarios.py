@@ -18,19 +18,22 @@ DEFAULT = "normal"
 _ARM_S = 5.0
 _FIRST_FAULT_S = 180.0  # by then the unit is up and near its set-point
 _SAMPLE_S = 1.2  # one sample of a sensor and two ticks
+_TRUST_S = 60.0 + _SAMPLE_S  # the model's dwell before it replaces the fallback
 _RETURN_S = 5.0 + _SAMPLE_S  # the supervisor's dwell after the last trouble
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reaction:
     """What must be seen after a fault begins: one of `rules` given as a reason (or as the
-    root cause), with the supervisor in `mode` if one is named, in time; and the policy in
-    control again within `recovers_within_s` of the fault's end."""
+    root cause), with the supervisor in `mode` if one is named, in time; and the model in
+    control again within `recovers_within_s` of the fault's end. `fallback`: whether the
+    fallback stands in, where the device has one and it is switched on."""
 
     rules: tuple[Rule, ...]
     within_s: float
     mode: Mode | None = None
     recovers_within_s: float
+    fallback: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +78,15 @@ def _sensor(kind: FaultKind, channel: str, duration_s: float, reaction: Reaction
 
 
 def _model(kind: FaultKind, start_s: float, duration_s: float, *rules: Rule) -> Injection:
-    """Garbage from the model shows in the very next tick."""
+    """Garbage from the model shows in the very next tick. What the gate refuses, the fallback
+    replaces, until the model has been in order for its dwell; what is only too much is clamped."""
     refused = Rule.NOT_FINITE in rules or Rule.WRONG_SHAPE in rules
     reaction = Reaction(
         rules=rules,
         within_s=0.3,
-        mode=Mode.HOLDING if refused else Mode.ACTIVE,
-        recovers_within_s=_RETURN_S,
+        mode=Mode.ACTIVE,
+        recovers_within_s=_TRUST_S if refused else _RETURN_S,
+        fallback=refused,
     )
     return Injection(Fault(kind=kind, start_s=start_s, duration_s=duration_s), reaction)
 
@@ -164,14 +169,14 @@ _TABLE = (
     ),
     Scenario(
         name="model-garbage",
-        summary="the model gives NaN, infinity, a wrong shape, huge values, then alternates",
-        duration_s=420.0,
+        summary="NaN, infinity, a wrong shape (the fallback decides), huge values, extremes",
+        duration_s=580.0,
         injections=(
-            _model(FaultKind.MODEL_NAN, 180.0, 6.0, Rule.NOT_FINITE),
-            _model(FaultKind.MODEL_INFINITE, 210.0, 6.0, Rule.NOT_FINITE),
-            _model(FaultKind.MODEL_WRONG_SHAPE, 240.0, 6.0, Rule.WRONG_SHAPE),
-            _model(FaultKind.MODEL_HUGE, 270.0, 10.0, Rule.ABOVE_MAX),
-            _model(FaultKind.MODEL_ALTERNATING, 330.0, 20.0, Rule.RATE_UP, Rule.RATE_DOWN),
+            _model(FaultKind.MODEL_NAN, 180.0, 30.0, Rule.NOT_FINITE),
+            _model(FaultKind.MODEL_INFINITE, 280.0, 6.0, Rule.NOT_FINITE),
+            _model(FaultKind.MODEL_WRONG_SHAPE, 360.0, 6.0, Rule.WRONG_SHAPE),
+            _model(FaultKind.MODEL_HUGE, 440.0, 10.0, Rule.ABOVE_MAX),
+            _model(FaultKind.MODEL_ALTERNATING, 500.0, 20.0, Rule.RATE_UP, Rule.RATE_DOWN),
         ),
     ),
     Scenario(

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from edge_agent.core.clock import NS_PER_S
 from edge_agent.core.records import Mode, Rule, TickRecord
+from edge_agent.decision.words import who_decides
 from edge_agent.safety.limits import Envelope
 from edge_agent.sim.inspector import Inspector
 from edge_agent.sim.reactions import ReactionWatch
@@ -51,6 +52,7 @@ class SummaryBuilder:
         self._ticks = 0
         self._missed = 0
         self._trips = 0
+        self._fallback = 0
         self._modes: Counter[int] = Counter()
         self._rules: Counter[int] = Counter()
         self._squares = 0
@@ -65,6 +67,7 @@ class SummaryBuilder:
         before = self._before
         self._ticks += 1
         self._modes[tick.mode] += 1
+        self._fallback += who_decides(tick) == "fallback"
         self._rules.update({reason.rule for reason in tick.verdict.reasons})
         if before is not None:
             self._missed += tick.now_ns - before.now_ns > _PERIODS_TO_MISS * self._period_ns
@@ -102,6 +105,7 @@ class SummaryBuilder:
             "missed_deadlines": self._missed,
             "commands_outside_envelope": self._outside,
             "trips": self._trips,
+            "fallback_ticks": self._fallback,
             "modes_percent": {
                 Mode(m).name: round(100.0 * n / self._ticks, 2) for m, n in self._modes.items()
             },
@@ -125,6 +129,7 @@ def summary_text(name: str, data: Mapping[str, Any]) -> str:
         ("missed deadlines", str(data["missed_deadlines"])),
         ("commands outside", f"{data['commands_outside_envelope']} of {data['ticks']}"),
         ("trips", str(data["trips"])),
+        ("fallback decided", f"{data['fallback_ticks']} ticks"),
         ("modes", _pairs(data["modes_percent"], " %")),
         ("clamped", _pairs(data["clamped_ticks"], " ticks")),
         ("no proposal", _pairs(data["refused_ticks"], " ticks")),

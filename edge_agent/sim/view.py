@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from edge_agent.core.clock import NS_PER_S
 from edge_agent.core.records import Mode, Quality, TickRecord
-from edge_agent.decision.words import explain_reason
+from edge_agent.decision.words import explain_reason, who_decides
 from edge_agent.safety.limits import ActuatorLimits, Envelope
 
 CLEAR: Final = "\x1b[2J"
@@ -46,7 +46,7 @@ def screen(state: ViewState) -> str:
     )
     lines = [
         head,
-        f"mode {Mode(tick.mode).name:<8} {_cause(state)}",
+        f"mode {Mode(tick.mode).name:<8} {who_decides(tick)} decides   {_cause(state)}".rstrip(),
         f"fault {', '.join(state.faults) or 'none'}",
         "",
         f"{'measured':<22}{'value':>10} {'unit':<8}{'age s':>8}  quality",
@@ -83,7 +83,8 @@ def line(state: ViewState) -> str:
         f"{a.name}={counts / a.counts_per_unit:.1f}"
         for a, counts in zip(envelope.actuators, tick.verdict.command, strict=True)
     )
-    text = f"{tick.now_ns / NS_PER_S:8.1f} s  {Mode(tick.mode).name:<8} {values} | {command}"
+    who = "  fallback decides" if who_decides(tick) == "fallback" else ""
+    text = f"{tick.now_ns / NS_PER_S:8.1f} s  {Mode(tick.mode).name:<8} {values} | {command}{who}"
     cause = _cause(state)
     return f"{text} | {cause}" if cause else text
 
@@ -95,7 +96,7 @@ def _cause(state: ViewState) -> str:
 
 def _actuator_line(state: ViewState, i: int) -> str:
     tick, limits = state.tick, state.envelope.actuators[i]
-    values = tick.proposal.values
+    values = tick.proposal.values if tick.fallback is None else tick.fallback
     # A faulty model may have given anything: show it only if it is a number for this actuator.
     wanted = values[i] if values is not None and i < len(values) else None
     command = tick.verdict.command[i]

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from edge_agent.core.clock import Clock, SystemClock
 from edge_agent.core.records import Proposal
+from edge_agent.decision.agent import Options
+from edge_agent.decision.fallbacks import fallback_of
 from edge_agent.decision.features import FeatureKind, Features, FeatureSpec
 from edge_agent.ports.serial_bridge import SerialBridgePort
 from edge_agent.recording.format import Header, channel_infos
@@ -81,6 +83,7 @@ def parts(folder: Path, seed: int = 1, wall: Clock | None = None) -> SimParts:
         make_features=features,
         make_bridge=memory_bridge,
         make_recorder=recorder,
+        make_options=lambda: Options(fallback=fallback_of(ENVELOPE)),
         wall=wall or SystemClock(),
     )
 

@@ -1,6 +1,8 @@
 """Whole runs on simulated time: every promise is kept, and the same seed is the same run."""
 
 import io
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 
 from edge_agent.core.clock import NS_PER_MS, NS_PER_S, ManualClock
 from edge_agent.core.errors import ConfigError
-from edge_agent.core.records import Mode, Snapshot, Verdict
+from edge_agent.core.records import Mode, Proposal, Snapshot, Verdict
 from edge_agent.decision.agent import Agent
 from edge_agent.recording.reader import SegmentReader, segments
 from edge_agent.safety import envelope as envelope_step
@@ -36,6 +38,24 @@ def test_every_fault_meets_its_declared_reaction_inside_the_envelope(
     assert result.summary["ticks"] == SCENARIOS[name].duration_s * NS_PER_S // period_ns
     assert len(result.summary["faults"]) == len(SCENARIOS[name].injections)
     assert all(fault["cause"] for fault in result.summary["faults"])
+
+
+class Broken:
+    """A model that never gives a number."""
+
+    def propose(self, features: Sequence[float]) -> Proposal:
+        return Proposal((math.nan,) * 4)
+
+
+def test_the_fallback_holds_the_set_point_of_a_whole_morning_without_a_model(
+    tmp_path: Path,
+) -> None:
+    broken = replace(parts(tmp_path), make_policy=lambda _clock: Broken())
+    (result,) = simulate(SimOptions(), broken, io.StringIO())
+    assert result.problems == ()
+    assert result.summary["fallback_ticks"] > 17_000
+    assert result.summary["rms_error"] < 2.0  # with set-point steps of 3 and 4 K
+    assert result.summary["trips"] == 0
 
 
 def test_nothing_breaks_in_a_normal_run(tmp_path: Path) -> None:

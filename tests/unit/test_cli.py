@@ -182,6 +182,7 @@ def test_check_as_json_is_one_object_and_nothing_else(capsys: pytest.CaptureFixt
         "envelope",
         "tightened",
         "model",
+        "fallback",
         "golden deviation",
         "serial",
         "broker",
@@ -243,7 +244,7 @@ def test_status_tells_mode_cause_reasons_channels_and_links(
     answer_of(control_document(), monkeypatch)
     assert main(["status"]) == EXIT_OK
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("air-handler  HOLDING  outdoor_temperature is stale: 160.0 s old")
+    assert lines[0].startswith("air-handler  HOLDING  nobody decides  outdoor_temperature is stale")
     assert "not a finite number" in lines[1]
     text = "\n".join(" ".join(line.split()) for line in lines)
     assert "supply_temperature 21.50 GOOD 1.00 s" in text

@@ -47,6 +47,8 @@ TICKS = st.builds(
     verdict=st.builds(Verdict, st.tuples(I64), st.tuples(REASONS, REASONS)),
     mode=st.sampled_from(Mode),
     cause=st.none() | REASONS,
+    fallback=st.none() | st.tuples(FLOATS, FLOATS),
+    monitor=st.booleans(),
 )
 
 TICK = TickRecord(
@@ -93,6 +95,8 @@ def test_a_recording_is_readable_without_this_package() -> None:
         [[500], [[22, 0, 500]]],
         2,
         None,
+        None,
+        False,
     ]
 
 
@@ -149,3 +153,9 @@ def test_a_command_says_whether_hardware_may_leave_its_safe_state() -> None:
     assert Command((0,), armed=False) != Command((0,), armed=True)
     with pytest.raises(TypeError):
         Command((0,))  # type: ignore[call-arg]
+
+
+def test_a_record_from_before_there_was_a_fallback_can_still_be_read() -> None:
+    old = msgspec.msgpack.encode(msgspec.structs.astuple(TICK)[:10])
+    assert msgspec.msgpack.decode(old, type=TickRecord) == TICK
+    assert TICK.fallback is None

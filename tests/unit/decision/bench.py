@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from edge_agent.core.records import Intent, Mode, Op, Proposal, Quality, Reading, TickRecord
-from edge_agent.decision.agent import Agent
+from edge_agent.decision.agent import Agent, Options
 from edge_agent.decision.features import FeatureKind, Features, FeatureSpec
 from edge_agent.safety.limits import Envelope
 from tests.unit.safety.lab import T0, S, envelope
@@ -31,6 +31,7 @@ class Bench:
         answer: Proposal | None = None,
         limits: Envelope | None = None,
         period_ns: int = PERIOD,
+        options: Options | None = None,
     ) -> None:
         self.policy = Says(answer or Proposal((5.0, 3.0)))
         limits = limits or envelope()
@@ -39,7 +40,7 @@ class Bench:
             FeatureSpec(kind=FeatureKind.MEAN, channel="level", time_constant_s=1.0),
         ]
         features = Features(specs, ["level"], ["pump", "valve"])
-        self.agent = Agent(limits, self.policy, features, period_ns)
+        self.agent = Agent(limits, self.policy, features, period_ns, options or Options())
         self.now_ns = T0
         self.level: int | None = 500
         self.applied: tuple[int, ...] | None = None  # None: whatever was commanded

@@ -29,7 +29,7 @@ def test_the_screen_shows_values_set_point_mode_cause_and_time() -> None:
     assert text.startswith(view.HOME)
     for words in (
         "supply_setpoint            16.00 degC",
-        "mode HOLDING  mixed_temperature is stale: 151.0 s old (limit 150.0 s)",
+        "mode HOLDING  nobody decides   mixed_temperature is stale: 151.0 s old (limit 150.0 s)",
         "decided in 64 us",
         "fault sensor silent",
     ):
