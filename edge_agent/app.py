@@ -16,11 +16,11 @@ from typing import Any, Protocol
 
 from edge_agent import __version__, loop
 from edge_agent.app_hardware import hardware_of
-from edge_agent.config import Settings, recordings_folder, socket_path
+from edge_agent.config import Settings, recordings_folder, socket_path, state_folder
 from edge_agent.core.clock import NS_PER_S, Clock, SystemClock
 from edge_agent.core.errors import EXIT_OK, EXIT_TRANSIENT, ConfigError, ModelError
 from edge_agent.core.ipc import Welcome
-from edge_agent.core.records import TickRecord
+from edge_agent.core.records import Reason, TickRecord
 from edge_agent.decision.agent import Agent, Options
 from edge_agent.decision.fallbacks import fallback_of
 from edge_agent.inference.golden import largest_deviation, load_golden
@@ -30,6 +30,7 @@ from edge_agent.ports.gateway_relay import GatewayRelay
 from edge_agent.ports.protocol import Port
 from edge_agent.service import realtime
 from edge_agent.service.child import ChildProcess
+from edge_agent.service.latch import TripLatch, latch_path, read_trip, require_writable
 from edge_agent.service.status import TickStats, status_document
 
 STATUS_EVERY_NS = NS_PER_S
@@ -63,16 +64,33 @@ def shipped_model(device: str) -> Path:
     )
 
 
-def build_agent(settings: Settings, model: LoadedModel, period_ns: int) -> Agent:
-    """The agent of one device, deciding by `model`."""
+def build_agent(
+    settings: Settings, model: LoadedModel, period_ns: int, latched: Reason | None = None
+) -> Agent:
+    """The agent of one device, deciding by `model`; `latched` is a trip that nobody has reset."""
     features = features_of(model.manifest, settings.compiled)
-    return Agent(settings.envelope, model.policy, features, period_ns, options_of(settings))
+    options = options_of(settings)._replace(latched=latched)
+    return Agent(settings.envelope, model.policy, features, period_ns, options)
 
 
 def options_of(settings: Settings) -> Options:
     """What the configuration decides about an agent."""
     wanted = settings.config.model.fallback
     return Options(fallback=fallback_of(settings.envelope) if wanted else None)
+
+
+def _latched_trip(settings: Settings) -> Reason | None:
+    """The trip of an earlier run, said aloud; ConfigError when the next could not be kept."""
+    path = latch_path(state_folder(settings))
+    require_writable(path)
+    trip = read_trip(path)
+    if trip is None:
+        return None
+    sys.stderr.write(
+        f"edge-agent: starts TRIPPED and cannot be armed: {trip.words} ({trip.utc})\n"
+        "  fix: remove the cause, stop this, then `edge-agent reset`\n"
+    )
+    return trip.cause
 
 
 def hashes_of(settings: Settings, model: LoadedModel) -> dict[str, str]:
@@ -140,6 +158,8 @@ def run_control(settings: Settings, *, arm: bool, gateway_command: list[str]) ->
     )
     ports: dict[str, Port] = {"gateway": relay, **hardware.ports}
     stats = TickStats(period_ns)
+    latched = _latched_trip(settings)
+    latch = TripLatch(latch_path(state_folder(settings)), settings.envelope, boot)
     granted = realtime.set_up(config.loop.realtime_priority)
     facts = {"boot": boot, "version": __version__, "hashes": hashes, "realtime": granted}
     operator = loop.Operator(settings.envelope, arm)
@@ -147,9 +167,9 @@ def run_control(settings: Settings, *, arm: bool, gateway_command: list[str]) ->
     _stop_on_signals(operator, children.values())
     sink = StatusSink(relay, settings, stats, {**ports, **children}, facts)
     parts = loop.Parts(
-        build_agent(settings, model, period_ns),
+        build_agent(settings, model, period_ns, latched),
         tuple(ports.values()),
-        (*children.values(), sink),
+        (*children.values(), sink, latch),
         clock,
         period_ns,
         config.loop.trigger == "telemetry",
@@ -163,6 +183,7 @@ def run_control(settings: Settings, *, arm: bool, gateway_command: list[str]) ->
     finally:
         for port in ports.values():
             port.close()
+        latch.close()
         for child in children.values():
             child.stop()
     if not operator.confirmed:

@@ -73,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_gateway(verbs)
     _add_check(verbs)
     _add_status(verbs)
+    _add_reset(verbs)
     _add_feed(verbs)
     add_envelope(verbs)
     return parser
@@ -287,6 +288,26 @@ def _status(arguments: argparse.Namespace) -> int:
         _print_json(document)
     else:
         print(status_text(document))
+    return EXIT_OK
+
+
+def _add_reset(verbs: _Verbs) -> None:
+    parser = _verb(
+        verbs,
+        "reset",
+        "clear a trip, after looking at its cause",
+        "A trip outlives the process that tripped: until it is reset, `edge-agent run` starts"
+        " TRIPPED and --arm has no effect. Shows the cause and its time and removes it. Refused"
+        " while an agent is running. It arms nothing.",
+    )
+    _add_config(parser)
+    parser.set_defaults(verb=_reset)
+
+
+def _reset(arguments: argparse.Namespace) -> int:
+    from edge_agent.app_reset import reset
+
+    print(reset(_settings(arguments)))
     return EXIT_OK
 
 

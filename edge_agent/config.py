@@ -156,6 +156,11 @@ def socket_path(settings: Settings) -> Path:
     return Path(settings.config.runtime_dir) / "control.sock"
 
 
+def state_folder(settings: Settings) -> Path:
+    """Where a running agent keeps what must outlive it."""
+    return Path(settings.config.state_dir)
+
+
 def recordings_folder(settings: Settings) -> Path:
     """Where the flight recorder keeps its segments."""
     return Path(settings.config.state_dir) / "recordings"

@@ -43,6 +43,7 @@ class Options(NamedTuple):
     """What else an agent is made with; none of it can change while it runs."""
 
     fallback: Fallback | None = None  # decides while the model is not trusted
+    latched: Reason | None = None  # the trip of an earlier run that nobody has reset
 
 
 _PLAIN = Options()
@@ -86,7 +87,7 @@ class Agent:
         self._tick = -1
         self._last_ns = -1
         self._features_ns = -1
-        self._supervisor = supervisor.initial(0)
+        self._supervisor = supervisor.initial(0, options.latched)
         self._envelope_state = envelope_step.initial(envelope, 0)
         self._command = self._safe  # the last verdict's
 

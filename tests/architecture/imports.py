@@ -77,8 +77,9 @@ OWNERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "edge_agent/gateway/session.py",
             "edge_agent/ports/gateway_relay.py",
         ),
-        # One thread, paho's, in the gateway process; one child of control, the gateway itself.
-        "threading": ("edge_agent/gateway/session.py",),
+        # Paho's thread in the gateway process, and in the control process one that sleeps but
+        # for a trip; one child of control, the gateway itself.
+        "threading": ("edge_agent/gateway/session.py", "edge_agent/service/latch.py"),
         "subprocess": ("edge_agent/service/child.py",),
         "signal": (
             "edge_agent/app.py",

@@ -34,6 +34,7 @@ TAUGHT = {
     "gateway": ("MQTT", "edge-agent run", "--config"),
     "check": ("golden", "Exit 0", "Exit 78"),
     "status": ("socket", "mode", "--config", "--state-dir"),
+    "reset": ("trip", "TRIPPED", "--arm", "running", "--state-dir"),
     "feed": ("broker", "--map", ".xz", "--dry-run"),
     "envelope": ("show", "check", "attack", "sign", "exit 0 only if it held"),
 }

@@ -1,0 +1,166 @@
+"""The latch: a trip outlives the process that tripped.
+
+Owns: the one small file that says so, its reading, and the thread that writes it. Must not:
+decide, or touch a disk inside the tick: a slow disk would be a missed deadline. The file
+appears when the supervisor trips and goes when it is reset; both are written through to the
+disk, then renamed into place, so that a crash leaves the old state or the new one.
+
+A file that cannot be read counts as a trip: what it would have said is not known.
+"""
+
+import contextlib
+import os
+import queue
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from edge_agent.core.clock import utc_now_ns
+from edge_agent.core.errors import ConfigError
+from edge_agent.core.records import Mode, Reason, Rule, TickRecord
+from edge_agent.decision.words import explain_reason
+from edge_agent.safety.limits import Envelope
+
+_FILE: Final = "trip.json"
+_RETRY_S: Final = 5.0
+_CLOSE_WITHIN_S: Final = 5.0
+_NS_PER_S: Final = 1_000_000_000
+_STOP: Final = ""  # ends the thread; never a document
+
+
+class Trip(msgspec.Struct, frozen=True, kw_only=True):
+    """What the file holds."""
+
+    rule: int
+    channel: int
+    number: int
+    words: str
+    utc: str
+    boot: str  # of the run that tripped
+
+    @property
+    def cause(self) -> Reason:
+        return Reason(self.rule, self.channel, self.number)
+
+
+def latch_path(state_dir: Path) -> Path:
+    """Where the trip of the agent with this state folder is kept."""
+    return state_dir / _FILE
+
+
+def read_trip(path: Path) -> Trip | None:
+    """The trip that nobody has reset, None when there is none. Never raises: a file that is
+    there and says nothing is a trip as well."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Trip)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.DecodeError) as error:
+        words = f"{path} cannot be read ({error}), which counts as a trip"
+        return Trip(
+            rule=Rule.TRIP_UNREADABLE, channel=-1, number=0, words=words, utc="unknown", boot=""
+        )
+
+
+def remove_trip(path: Path) -> None:
+    """Forget the trip, also after a power cut. Raises OSError."""
+    path.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def require_writable(path: Path) -> None:
+    """ConfigError when a trip could not be kept here."""
+    folder = path.parent
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(
+            "cannot be written, so a trip would not outlive a restart",
+            where=f"state_dir {folder}",
+            fix="create the folder and give it to the agent's user, or set another state_dir",
+        )
+
+
+class TripLatch:
+    """Keeps the file in step with the supervisor. One thread, idle but for a change."""
+
+    def __init__(self, path: Path, envelope: Envelope, boot: str) -> None:
+        self._path = path
+        self._envelope = envelope
+        self._boot = boot
+        self._tripped = path.exists()
+        self._changes: queue.SimpleQueue[Trip | str | None] = queue.SimpleQueue()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="trip-latch", daemon=True)
+        self._thread.start()
+
+    def publish(self, tick: TickRecord) -> None:
+        """Look at one tick; never waits."""
+        tripped = tick.mode == Mode.TRIPPED
+        if tripped == self._tripped:
+            return
+        self._tripped = tripped
+        self._changes.put(self._trip(tick) if tripped else None)
+
+    def close(self) -> None:
+        """Write what is still to be written, within a bounded time."""
+        self._closing.set()
+        self._changes.put(_STOP)
+        self._thread.join(_CLOSE_WITHIN_S)
+
+    def _trip(self, tick: TickRecord) -> Trip:
+        cause = tick.cause or Reason(Rule.NOT_EVALUATED)
+        return Trip(
+            rule=cause.rule,
+            channel=cause.channel,
+            number=cause.number,
+            words=explain_reason(cause, self._envelope),
+            utc=_utc_words(utc_now_ns()),
+            boot=self._boot,
+        )
+
+    def _keep(self) -> None:
+        """The thread: the newest change is written until it is on the disk."""
+        for change in iter(self._changes.get, _STOP):
+            kept = self._write(change)
+            while not kept and self._changes.empty():
+                self._closing.wait(_RETRY_S)
+                kept = self._write(change)
+
+    def _write(self, change: Trip | str | None) -> bool:
+        try:
+            if isinstance(change, Trip):
+                _replace(self._path, msgspec.json.encode(change) + b"\n")
+            else:
+                remove_trip(self._path)
+        except OSError as error:
+            sys.stderr.write(f"edge-agent: {self._path}: the trip cannot be kept: {error}\n")
+            return False
+        return True
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """The whole content or the old one, whatever happens in between."""
+    temporary = path.with_suffix(".new")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _utc_words(utc_ns: int) -> str:
+    return datetime.fromtimestamp(utc_ns / _NS_PER_S, tz=UTC).isoformat(timespec="seconds")
