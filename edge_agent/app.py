@@ -34,6 +34,10 @@ from edge_agent.service.latch import TripLatch, latch_path, read_trip, require_w
 from edge_agent.service.status import TickStats, status_document
 
 STATUS_EVERY_NS = NS_PER_S
+_CONTROL_WORDS: Mapping[str, str] = {
+    "enforce": "enforce",
+    "monitor": "monitor: everything is decided and recorded, nothing is driven",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,10 @@ def build_agent(
 def options_of(settings: Settings) -> Options:
     """What the configuration decides about an agent."""
     wanted = settings.config.model.fallback
-    return Options(fallback=fallback_of(settings.envelope) if wanted else None)
+    return Options(
+        fallback=fallback_of(settings.envelope) if wanted else None,
+        monitor=settings.config.control == "monitor",
+    )
 
 
 def _latched_trip(settings: Settings) -> Reason | None:
@@ -213,6 +220,7 @@ def check(settings: Settings) -> dict[str, str]:
         "configuration": settings.source,
         "device": config.device,
         "mode": config.mode,
+        "control": _CONTROL_WORDS[config.control],
         "envelope": settings.envelope.sha256(),
         "tightened": "yes" if settings.envelope != settings.compiled else "no",
         "model": f"{model.manifest.name} {model.manifest.version} ({model.folder})",

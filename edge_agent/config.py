@@ -66,10 +66,11 @@ class RecordingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`agent.toml`."""
+    """`agent.toml`. `control` monitor: decide and record everything, drive nothing."""
 
     device: str = "air-handler"
     mode: Literal["simulated", "real"] = "simulated"
+    control: Literal["enforce", "monitor"] = "enforce"
     state_dir: str = "/var/lib/edge-agent"
     runtime_dir: str = "/run/edge-agent"
     loop: LoopConfig = LoopConfig()

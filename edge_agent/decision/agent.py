@@ -43,6 +43,7 @@ class Options(NamedTuple):
     """What else an agent is made with; none of it can change while it runs."""
 
     fallback: Fallback | None = None  # decides while the model is not trusted
+    monitor: bool = False  # decide everything, drive nothing: never armed, always safe
     latched: Reason | None = None  # the trip of an earlier run that nobody has reset
 
 
@@ -72,6 +73,7 @@ class Agent:
         options: Options = _PLAIN,
     ) -> None:
         """`period_ns` is the longest planned time between two ticks."""
+        self._monitor = options.monitor
         self._fallback = options.fallback
         self._distrust_ns = trust.TRUSTED
         self._stands_in = False  # the fallback decided in the last tick
@@ -94,6 +96,8 @@ class Agent:
     @property
     def command(self) -> Command:
         """What the hardware is to be told after the last step."""
+        if self._monitor:
+            return Command(self._safe, armed=False)
         return Command(self._command, self._supervisor.mode not in _UNARMED)
 
     @property
@@ -122,7 +126,7 @@ class Agent:
         if mode == _ACTIVE and mode_before in _STARTS_FROM:
             # Activation starts where the hardware really stands.
             self._restart_from(snapshot.counts[len(self._units) :])
-        elif mode == _RAMPING and self._watch.lost_link(snapshot) is not None:
+        elif mode == _RAMPING and self._asked_and_silent(snapshot):
             # Its own dead man makes it safe; when it is back it must find nothing else to do.
             self._restart_from(self._safe)
         self._envelope_state, verdict = envelope_step.step(
@@ -147,6 +151,7 @@ class Agent:
             mode,
             self._supervisor.cause,
             fallback,
+            self._monitor,
         )
 
     def _propose(
@@ -213,7 +218,7 @@ class Agent:
             ops=frozenset([i.op for i in intents]) if intents else _NO_OPS,
             at_safe=self._command == self._safe,
             proposal=refusals[0] if refusals else None,
-            link=link_lost,
+            link=None if self._monitor else link_lost,  # nothing is asked of the hardware
             deadline=watch.late(dt_ns),
             interlock=interlocks.tripped(self.envelope, locks, snapshot),
             effect=overdue,
@@ -222,6 +227,9 @@ class Agent:
         self._supervisor = supervisor.step(self.envelope.supervision, self._supervisor, facts)
         if mode == _TRIPPED and self._supervisor.mode != _TRIPPED:
             watch.forget()
+
+    def _asked_and_silent(self, snapshot: Snapshot) -> bool:
+        return not self._monitor and self._watch.lost_link(snapshot) is not None
 
     def _restart_from(self, counts: tuple[int, ...]) -> None:
         """Let the envelope go on from these outputs, not from its last command."""

@@ -84,6 +84,7 @@ class Documents:
                 "now_ns": record.now_ns,
                 "mode": Mode(record.mode).name,
                 "decides": who_decides(record),
+                "enforced": not record.monitor,
                 "measured": measured,
                 "doubtful": doubtful,
                 "command": command,

@@ -69,6 +69,7 @@ def status_document(
         "device": envelope.device,
         "mode": Mode(tick.mode).name,
         "decides": who_decides(tick),
+        "enforced": not tick.monitor,
         "cause": explain_reason(tick.cause, envelope) if tick.cause else "",
         "reasons": [explain_reason(r, envelope) for r in tick.verdict.reasons],
         "command": command,
@@ -88,6 +89,8 @@ def status_text(document: Mapping[str, Any]) -> str:
         return "starting: nothing decided yet"
     decides = f"{control['decides']} decides"
     lines = [f"{control['device']}  {control['mode']}  {decides}  {control['cause']}".rstrip()]
+    if not control["enforced"]:
+        lines.append("  monitor: nothing is driven; the command below is what would be sent")
     lines += [f"  {reason}" for reason in control["reasons"]]
     lines.append("")
     for name, channel in control["channels"].items():

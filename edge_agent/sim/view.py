@@ -44,9 +44,10 @@ def screen(state: ViewState) -> str:
         f"{envelope.device}   scenario {state.scenario}   {now_s:8.1f} of {state.duration_s:.0f} s"
         f"   tick {tick.tick}   decided in {state.step_ns / 1000:.0f} us"
     )
+    who = f"{who_decides(tick)} decides" + ", MONITOR: nothing is driven" * tick.monitor
     lines = [
         head,
-        f"mode {Mode(tick.mode).name:<8} {who_decides(tick)} decides   {_cause(state)}".rstrip(),
+        f"mode {Mode(tick.mode).name:<8} {who}   {_cause(state)}".rstrip(),
         f"fault {', '.join(state.faults) or 'none'}",
         "",
         f"{'measured':<22}{'value':>10} {'unit':<8}{'age s':>8}  quality",
@@ -79,12 +80,14 @@ def line(state: ViewState) -> str:
         for c, sensor in enumerate(envelope.sensors)
         if sensor.unit == "degC"
     )
+    mark = "  monitor, not driven" if tick.monitor else ""
     command = " ".join(
         f"{a.name}={counts / a.counts_per_unit:.1f}"
         for a, counts in zip(envelope.actuators, tick.verdict.command, strict=True)
     )
     who = "  fallback decides" if who_decides(tick) == "fallback" else ""
-    text = f"{tick.now_ns / NS_PER_S:8.1f} s  {Mode(tick.mode).name:<8} {values} | {command}{who}"
+    now_s = tick.now_ns / NS_PER_S
+    text = f"{now_s:8.1f} s  {Mode(tick.mode).name:<8} {values} | {command}{who}{mark}"
     cause = _cause(state)
     return f"{text} | {cause}" if cause else text
 

@@ -180,6 +180,7 @@ def test_check_as_json_is_one_object_and_nothing_else(capsys: pytest.CaptureFixt
         "configuration",
         "device",
         "mode",
+        "control",
         "envelope",
         "tightened",
         "model",
@@ -253,6 +254,17 @@ def test_status_tells_mode_cause_reasons_channels_and_links(
     assert "outdoor_damper 215.00 GOOD 1.00 s command 12.30" in text
     assert "serial\nstate armed" in text
     assert "report.records 7" in text
+    assert "monitor" not in text
+
+
+def test_status_of_an_agent_that_drives_nothing_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = control_document()
+    document["enforced"] = False
+    answer_of(document, monkeypatch)
+    assert main(["status"]) == EXIT_OK
+    assert "monitor: nothing is driven" in capsys.readouterr().out.splitlines()[1]
 
 
 def test_status_as_json_is_one_object_and_nothing_else(

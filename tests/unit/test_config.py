@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.app import options_of
 from edge_agent.config import Config, Settings, json_schema, load, settings_of, with_state_dir
 from edge_agent.core.errors import EXIT_CONFIG, ConfigError
 
@@ -173,3 +174,18 @@ def test_a_state_folder_moves_every_file_of_the_agent(tmp_path: Path) -> None:
 def test_the_published_schema_is_current() -> None:
     published = Path(__file__).parents[2] / "docs" / "agent.schema.json"
     assert json.loads(published.read_text(encoding="utf-8")) == json_schema()
+
+
+def test_control_is_enforced_and_the_fallback_on_unless_the_file_says_otherwise(
+    tmp_path: Path,
+) -> None:
+    plain = options_of(load_text(tmp_path, ""))
+    assert (plain.monitor, plain.fallback is not None) == (False, True)
+    other = options_of(load_text(tmp_path, 'control = "monitor"\n[model]\nfallback = false\n'))
+    assert (other.monitor, other.fallback) == (True, None)
+
+
+@pytest.mark.parametrize("text", ['control = "off"', "control = false", 'controls = "monitor"'])
+def test_no_other_way_of_control_exists(text: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="control"):
+        load_text(tmp_path, text)

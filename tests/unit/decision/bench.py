@@ -52,7 +52,10 @@ class Bench:
             readings.append(Reading(0, self.level, self.now_ns, quality))
         applied = self.agent.command.counts if self.applied is None else self.applied
         readings += [Reading(1 + i, n, self.now_ns, 0) for i, n in enumerate(applied)]
-        return self.agent.step(self.now_ns, readings, [Intent(op) for op in ops])
+        return self.agent.step(self.now_ns, readings, self.intents(ops))
+
+    def intents(self, ops: Sequence[int]) -> list[Intent]:
+        return [Intent(op) for op in ops]
 
     def armed(self) -> "Bench":
         self.tick(Op.ARM)

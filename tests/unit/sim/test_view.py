@@ -89,3 +89,20 @@ def test_a_line_tells_time_mode_values_commands_and_cause() -> None:
     assert "supply_temperature=18.0" in text
     assert "outdoor_damper=30.0" in text
     assert text.endswith("(limit 150.0 s)")
+
+
+def test_a_run_that_drives_nothing_says_so() -> None:
+    watched = state()._replace(tick=msgspec.structs.replace(state().tick, monitor=True))
+    assert "MONITOR: nothing is driven" in view.screen(watched)
+    assert view.line(watched).find("monitor, not driven") > 0
+    assert "onitor" not in view.screen(state()) + view.line(state())
+
+
+def test_while_the_fallback_decides_it_is_its_wish_that_is_shown() -> None:
+    tick = msgspec.structs.replace(
+        state().tick, mode=Mode.ACTIVE, fallback=(12.5, 0.0, 0.0, 60.0), cause=None
+    )
+    shown = state()._replace(tick=tick)
+    assert "fallback decides" in view.screen(shown)
+    assert "      12.5" in view.screen(shown)
+    assert "fallback decides" in view.line(shown)
