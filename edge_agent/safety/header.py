@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from edge_agent.safety.checks import require_sound
-from edge_agent.safety.limits import ActuatorLimits, Envelope, Interlock
+from edge_agent.safety.limits import ActuatorLimits, Envelope, Interlock, Motion
 
 
 def render(envelope: Envelope) -> str:
@@ -37,7 +37,7 @@ def _lines(envelope: Envelope) -> Iterator[str]:
     yield f"#define ENVELOPE_FORCES {sum(len(lock.forces) for lock in envelope.interlocks)}"
     yield f"#define ENVELOPE_EXCLUSIVES {len(envelope.exclusives)}"
     yield from _sensors(envelope)
-    yield from _table("envelope_motion", "MOTIONS", [_motion(a) for a in envelope.actuators])
+    yield from _table("envelope_motion", "MOTIONS", list(map(_motion, envelope.actuators, envelope.motions)))
     yield from _table("envelope_interlock", "LOCKS", list(_locks(envelope)))
     yield from _table("envelope_force", "FORCED", list(_forces(envelope)))
     yield from _table("envelope_exclusive", "PAIRS", list(_pairs(envelope)))
@@ -64,7 +64,7 @@ def _table(kind: str, name: str, rows: Sequence[Sequence[str]]) -> Iterator[str]
     yield "};"
 
 
-def _motion(a: ActuatorLimits) -> Sequence[str]:
+def _motion(a: ActuatorLimits, motion: Motion) -> Sequence[str]:
     return (
         f"/* {_plain(a.name)}, counts of 1/{a.counts_per_unit} {_plain(a.unit)} */",
         f".min_counts = {a.min_counts},",
@@ -75,6 +75,7 @@ def _motion(a: ActuatorLimits) -> Sequence[str]:
         f".ramp_counts_per_s = {a.safe.ramp_counts_per_s},",
         f".travel_max_counts = {a.travel_max_counts},",
         f".travel_window_ns = INT64_C({a.travel_window_ns}),",
+        f".travel_full = INT64_C({motion.travel_full}), /* counts * 2 * window */",
         f".dwell_ns = INT64_C({a.dwell_ns}),",
         f".hold_ns = INT64_C({a.safe.hold_ns}),",
     )

@@ -24,6 +24,11 @@ typedef struct {
     int32_t down;
 } speeds;
 
+/*@ requires \valid(verdict) && 0 <= verdict->count < ENVELOPE_REASONS_MAX;
+    requires 0 <= rule <= 255 && -1 <= channel <= 32767;
+    assigns verdict->count, verdict->reasons[0 .. ENVELOPE_REASONS_MAX - 1];
+    ensures verdict->count == \old(verdict->count) + 1;
+*/
 static void note(envelope_verdict *verdict, uint8_t rule, int channel, int64_t number)
 {
     envelope_reason *reason = &verdict->reasons[verdict->count];
@@ -33,6 +38,11 @@ static void note(envelope_verdict *verdict, uint8_t rule, int channel, int64_t n
     verdict->count++;
 }
 
+/*@ requires \valid_read(motion) && sound_motion(motion);
+    assigns \nothing;
+    ensures motion->min_counts <= \result <= motion->max_counts;
+    ensures motion->min_counts <= counts <= motion->max_counts ==> \result == counts;
+*/
 static int32_t clamp(int32_t counts, const envelope_motion *motion)
 {
     if (counts > motion->max_counts) {
@@ -42,6 +52,12 @@ static int32_t clamp(int32_t counts, const envelope_motion *motion)
 }
 
 /* `target`, or as far from `last` towards it as `reach` allows. */
+/*@ requires 0 <= reach <= 4611686018427387904;
+    assigns \nothing;
+    ensures last <= target ==> last <= \result <= target;
+    ensures target <= last ==> target <= \result <= last;
+    ensures -reach <= \result - last <= reach;
+*/
 static int32_t toward(int32_t last, int32_t target, int64_t reach)
 {
     if (target > last + reach) {
@@ -50,15 +66,27 @@ static int32_t toward(int32_t last, int32_t target, int64_t reach)
     return target < last - reach ? (int32_t)(last - reach) : target;
 }
 
+/*@ requires \valid_read(memory) && \valid_read(motion) && sound_motion(motion);
+    requires sound_memory(memory, motion) && 0 <= dt_ns <= DT_MAX_NS;
+    assigns \nothing;
+    ensures 0 <= \result <= motion->travel_full;
+*/
 static int64_t travel_earned(const envelope_memory *memory, const envelope_motion *motion,
                              int64_t dt_ns)
 {
-    const int64_t full = motion->travel_max_counts * motion->travel_window_ns;
-    const int64_t budget = memory->travel + motion->travel_max_counts * dt_ns;
-    return budget < full ? budget : full;
+    const int64_t earned = motion->travel_max_counts * dt_ns;
+    //@ assert 0 <= earned <= 2147483647 * DT_MAX_NS;
+    const int64_t budget = memory->travel + earned;
+    return budget < motion->travel_full ? budget : motion->travel_full;
 }
 
 /* How far the speed and what was saved of it reach in the direction of `target`. */
+/*@ requires \valid_read(memory) && 0 <= dt_ns <= DT_MAX_NS;
+    requires 0 <= memory->carry_up <= NS_PER_S && 0 <= memory->carry_down <= NS_PER_S;
+    requires 0 <= speed.up && 0 <= speed.down;
+    assigns \nothing;
+    ensures 0 <= \result <= 2147483648;
+*/
 static int64_t speed_reach(const envelope_memory *memory, speeds speed, int32_t target,
                            int64_t dt_ns)
 {
@@ -69,6 +97,11 @@ static int64_t speed_reach(const envelope_memory *memory, speeds speed, int32_t 
 }
 
 /* The speeds of actuator `i`: on the way to safe its own ramp, and none while it holds. */
+/*@ requires \valid_read(now) && 0 <= i < ENVELOPE_ACTUATORS;
+    requires sound_motion(&ENVELOPE_MOTIONS[i]);
+    assigns \nothing;
+    ensures 0 <= \result.up && 0 <= \result.down;
+*/
 static speeds allowed(int i, const tick *now)
 {
     const envelope_motion *motion = &ENVELOPE_MOTIONS[i];
@@ -81,6 +114,14 @@ static speeds allowed(int i, const tick *now)
 }
 
 /* The wish for actuator `i` through range, dwell, travel and speed. */
+/*@ requires \valid_read(memory) && \valid_read(now) && 0 <= i < ENVELOPE_ACTUATORS;
+    requires sound_motion(&ENVELOPE_MOTIONS[i]) && 0 <= now->dt_ns <= DT_MAX_NS;
+    requires sound_memory(memory, &ENVELOPE_MOTIONS[i]);
+    requires \valid(verdict) && 0 <= verdict->count <= ENVELOPE_REASONS_MAX - 3;
+    requires \separated(verdict, memory) && \separated(verdict, now);
+    assigns verdict->count, verdict->reasons[0 .. ENVELOPE_REASONS_MAX - 1];
+    ensures \old(verdict->count) <= verdict->count <= \old(verdict->count) + 3;
+*/
 static int32_t follow(const envelope_memory *memory, int i, int32_t wish, const tick *now,
                       envelope_verdict *verdict)
 {
@@ -113,6 +154,13 @@ static int32_t follow(const envelope_memory *memory, int i, int32_t wish, const 
 }
 
 /* Of two exclusive actuators the one that is open stays; `second` yields otherwise. */
+/*@ requires \valid_read(state) && \valid_read(pair) && sound_pair(pair);
+    requires \valid(verdict) && 0 <= verdict->count < ENVELOPE_REASONS_MAX;
+    requires \separated(verdict, state) && \separated(verdict, pair);
+    assigns verdict->command[0 .. ENVELOPE_ACTUATORS - 1], verdict->count,
+        verdict->reasons[0 .. ENVELOPE_REASONS_MAX - 1];
+    ensures \old(verdict->count) <= verdict->count <= \old(verdict->count) + 1;
+*/
 static void exclude(const envelope_state *state, const envelope_exclusive *pair,
                     envelope_verdict *verdict)
 {
@@ -129,6 +177,12 @@ static void exclude(const envelope_state *state, const envelope_exclusive *pair,
 }
 
 /* The memory of one interlock after this tick; its meaning is told in safety/interlocks.py. */
+/*@ requires \valid_read(lock) && sound_lock(lock);
+    requires -lock->clear_after_ticks <= n < lock->engage_after_ticks;
+    assigns \nothing;
+    ensures -lock->clear_after_ticks <= \result < lock->engage_after_ticks;
+    ensures !good ==> \result < 0;
+*/
 static int32_t advance(const envelope_interlock *lock, int32_t n, bool good, int32_t value)
 {
     const int32_t engaged = -lock->clear_after_ticks;
@@ -145,8 +199,23 @@ static int32_t advance(const envelope_interlock *lock, int32_t n, bool good, int
 }
 
 /* Put what an engaged interlock demands into the command. */
+/*@ requires \valid_read(lock) && sound_lock(lock) && \separated(verdict, lock);
+    requires \valid(verdict) && 0 <= verdict->count;
+    requires verdict->count <= ENVELOPE_REASONS_MAX - (lock->end_force - lock->first_force);
+    assigns verdict->command[0 .. ENVELOPE_ACTUATORS - 1], verdict->count,
+        verdict->reasons[0 .. ENVELOPE_REASONS_MAX - 1];
+    ensures \old(verdict->count) <= verdict->count;
+    ensures verdict->count <= \old(verdict->count) + lock->end_force - lock->first_force;
+*/
 static void force(const envelope_interlock *lock, int32_t value, envelope_verdict *verdict)
 {
+    /*@ loop invariant lock->first_force <= k <= lock->end_force;
+        loop invariant \at(verdict->count, Pre) <= verdict->count;
+        loop invariant verdict->count <= \at(verdict->count, Pre) + k - lock->first_force;
+        loop assigns k, verdict->command[0 .. ENVELOPE_ACTUATORS - 1], verdict->count,
+            verdict->reasons[0 .. ENVELOPE_REASONS_MAX - 1];
+        loop variant lock->end_force - k;
+    */
     for (int k = lock->first_force; k < lock->end_force; k++) {
         const envelope_force *forced = &ENVELOPE_FORCED[k];
         if (verdict->command[forced->actuator] != forced->counts) {
@@ -157,6 +226,11 @@ static void force(const envelope_interlock *lock, int32_t value, envelope_verdic
 }
 
 /* Speed left after a tick that moved so far in its direction, at most one count's worth. */
+/*@ requires 0 <= carry <= NS_PER_S && 0 <= rate && 0 <= dt_ns <= DT_MAX_NS;
+    requires -4294967296 <= moved <= 4294967296;
+    assigns \nothing;
+    ensures 0 <= \result <= NS_PER_S;
+*/
 static int32_t saved(int32_t carry, int32_t rate, int64_t dt_ns, int64_t moved)
 {
     int64_t left = carry + rate * dt_ns;
@@ -170,17 +244,29 @@ static int32_t saved(int32_t carry, int32_t rate, int64_t dt_ns, int64_t moved)
 }
 
 /* Travel left after a move. More than a full bucket empties it, whatever the product. */
+/*@ requires \valid_read(motion) && sound_motion(motion) && 0 <= distance <= 4294967296;
+    requires sound_travel(motion) && 0 <= budget <= motion->travel_full;
+    assigns \nothing;
+    ensures 0 <= \result <= budget;
+*/
 static int64_t travel_left(int64_t budget, const envelope_motion *motion, int64_t distance)
 {
     if (2 * distance > motion->travel_max_counts) {
         return 0;
     }
+    //@ assert 2 * distance * motion->travel_window_ns <= motion->travel_full;
     budget -= 2 * distance * motion->travel_window_ns;
     return budget > 0 ? budget : 0;
 }
 
 /* What was earned and spent. A forced move may cost more than there was; a debt would only
  * delay the next safe one. */
+/*@ requires \valid(memory) && 0 <= i < ENVELOPE_ACTUATORS && 0 <= dt_ns <= DT_MAX_NS;
+    requires sound_memory(memory, &ENVELOPE_MOTIONS[i]) && sound_motion(&ENVELOPE_MOTIONS[i]);
+    requires sound_travel(&ENVELOPE_MOTIONS[i]) && 0 <= speed.up && 0 <= speed.down;
+    assigns *memory;
+    ensures sound_memory(memory, &ENVELOPE_MOTIONS[i]) && memory->last == counts;
+*/
 static void book(envelope_memory *memory, int i, speeds speed, int32_t counts, int64_t dt_ns)
 {
     const envelope_motion *motion = &ENVELOPE_MOTIONS[i];
@@ -197,6 +283,16 @@ static void book(envelope_memory *memory, int i, speeds speed, int32_t counts, i
 }
 
 /* The time of this step: none passed when the clock stands or went back. */
+/*@ requires \valid(state) && \valid(verdict) && \separated(state, verdict);
+    requires sound_time(now_ns) && sound_time(state->now_ns);
+    requires state->ramp_since_ns == -1 || sound_time(state->ramp_since_ns);
+    requires verdict->count == 0;
+    assigns state->now_ns, state->ramp_since_ns, verdict->count, verdict->reasons[0 .. ENVELOPE_REASONS_MAX - 1];
+    ensures 0 <= verdict->count <= 1 && 0 <= \result.dt_ns <= DT_MAX_NS;
+    ensures sound_time(state->now_ns) && \result.mode == mode;
+    ensures state->now_ns >= \old(state->now_ns);
+    ensures state->ramp_since_ns == -1 || sound_time(state->ramp_since_ns);
+*/
 static tick begin(envelope_state *state, uint8_t mode, int64_t now_ns, envelope_verdict *verdict)
 {
     tick now = {mode, now_ns - state->now_ns, 0};
@@ -218,6 +314,15 @@ static tick begin(envelope_state *state, uint8_t mode, int64_t now_ns, envelope_
 }
 
 /* What mode and wish ask of actuator `i`, before exclusions and interlocks. */
+/*@ requires \valid_read(memory) && \valid_read(now) && 0 <= i < ENVELOPE_ACTUATORS;
+    requires sound_motion(&ENVELOPE_MOTIONS[i]) && 0 <= now->dt_ns <= DT_MAX_NS;
+    requires sound_memory(memory, &ENVELOPE_MOTIONS[i]);
+    requires \valid(verdict) && 0 <= verdict->count <= ENVELOPE_REASONS_MAX - 3;
+    requires \separated(verdict, memory) && \separated(verdict, now);
+    requires \valid_read(input) && \separated(verdict, input);
+    assigns verdict->count, verdict->reasons[0 .. ENVELOPE_REASONS_MAX - 1];
+    ensures \old(verdict->count) <= verdict->count <= \old(verdict->count) + 3;
+*/
 static int32_t ask(const envelope_memory *memory, int i, const envelope_input *input,
                    const tick *now, envelope_verdict *verdict)
 {
@@ -236,6 +341,12 @@ static int32_t ask(const envelope_memory *memory, int i, const envelope_input *i
 }
 
 /* The last test, positive and independent of all above: in range, or the safe value. */
+/*@ requires 0 <= i < ENVELOPE_ACTUATORS && sound_motion(&ENVELOPE_MOTIONS[i]);
+    requires \valid(verdict) && 0 <= verdict->count < ENVELOPE_REASONS_MAX;
+    assigns verdict->count, verdict->reasons[0 .. ENVELOPE_REASONS_MAX - 1];
+    ensures ENVELOPE_MOTIONS[i].min_counts <= \result <= ENVELOPE_MOTIONS[i].max_counts;
+    ensures \old(verdict->count) <= verdict->count <= \old(verdict->count) + 1;
+*/
 static int32_t checked(int i, int32_t counts, envelope_verdict *verdict)
 {
     const envelope_motion *motion = &ENVELOPE_MOTIONS[i];
@@ -256,7 +367,7 @@ void envelope_init(envelope_state *state, int64_t now_ns)
         memory->last = motion->safe_counts;
         memory->carry_up = 0;
         memory->carry_down = 0;
-        memory->travel = motion->travel_max_counts * motion->travel_window_ns;
+        memory->travel = motion->travel_full;
         memory->rest_ns = motion->dwell_ns; /* it may have been switched just before */
     }
     for (int k = 0; k < ENVELOPE_INTERLOCKS; k++) {
@@ -274,18 +385,65 @@ void envelope_restart(envelope_state *state, const int32_t *measured)
     }
 }
 
+/*@ requires \valid(state) && \valid_read(input) && \valid(verdict);
+    requires \separated(state, input, verdict);
+    requires sound_time(now_ns) && sound_time(state->now_ns);
+    requires state->ramp_since_ns == -1 || sound_time(state->ramp_since_ns);
+    requires \forall integer i; 0 <= i < ENVELOPE_ACTUATORS ==>
+        sound_memory(&state->actuators[i], &ENVELOPE_MOTIONS[i]);
+    requires \forall integer k; 0 <= k < ENVELOPE_INTERLOCKS ==>
+        -ENVELOPE_LOCKS[k].clear_after_ticks <= state->locks[k] &&
+        state->locks[k] < ENVELOPE_LOCKS[k].engage_after_ticks;
+    assigns *state, *verdict;
+    ensures in_range: \forall integer i; 0 <= i < ENVELOPE_ACTUATORS ==>
+        ENVELOPE_MOTIONS[i].min_counts <= verdict->command[i] <= ENVELOPE_MOTIONS[i].max_counts;
+    ensures remembered: \forall integer i; 0 <= i < ENVELOPE_ACTUATORS ==>
+        state->actuators[i].last == verdict->command[i];
+    ensures 0 <= verdict->count <= ENVELOPE_REASONS_MAX;
+    ensures sound_time(state->now_ns) && state->now_ns >= \old(state->now_ns);
+    ensures state->ramp_since_ns == -1 || sound_time(state->ramp_since_ns);
+    ensures \forall integer i; 0 <= i < ENVELOPE_ACTUATORS ==>
+        sound_memory(&state->actuators[i], &ENVELOPE_MOTIONS[i]);
+    ensures \forall integer k; 0 <= k < ENVELOPE_INTERLOCKS ==>
+        -ENVELOPE_LOCKS[k].clear_after_ticks <= state->locks[k] &&
+        state->locks[k] < ENVELOPE_LOCKS[k].engage_after_ticks;
+*/
 void envelope_step(envelope_state *state, const envelope_input *input, int64_t now_ns,
                    envelope_verdict *verdict)
 {
     tick now;
     verdict->count = 0;
     now = begin(state, input->mode, now_ns, verdict);
+    /*@ loop invariant 0 <= i <= ENVELOPE_ACTUATORS;
+        loop invariant 0 <= verdict->count <= 1 + 3 * i;
+        loop assigns i, verdict->command[0 .. ENVELOPE_ACTUATORS - 1], verdict->count,
+            verdict->reasons[0 .. ENVELOPE_REASONS_MAX - 1];
+        loop variant ENVELOPE_ACTUATORS - i;
+    */
     for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
         verdict->command[i] = ask(&state->actuators[i], i, input, &now, verdict);
     }
+    /*@ loop invariant 0 <= k <= ENVELOPE_EXCLUSIVES;
+        loop invariant 0 <= verdict->count <= 1 + 3 * ENVELOPE_ACTUATORS + k;
+        loop assigns k, verdict->command[0 .. ENVELOPE_ACTUATORS - 1], verdict->count,
+            verdict->reasons[0 .. ENVELOPE_REASONS_MAX - 1];
+        loop variant ENVELOPE_EXCLUSIVES - k;
+    */
     for (int k = 0; k < ENVELOPE_EXCLUSIVES; k++) {
         exclude(state, &ENVELOPE_PAIRS[k], verdict);
     }
+    /*@ loop invariant 0 <= k <= ENVELOPE_INTERLOCKS && 0 <= verdict->count;
+        loop invariant k < ENVELOPE_INTERLOCKS ==> verdict->count <=
+            1 + 3 * ENVELOPE_ACTUATORS + ENVELOPE_EXCLUSIVES + ENVELOPE_LOCKS[k].first_force;
+        loop invariant verdict->count <=
+            1 + 3 * ENVELOPE_ACTUATORS + ENVELOPE_EXCLUSIVES + ENVELOPE_FORCES;
+        loop invariant \forall integer j; 0 <= j < ENVELOPE_INTERLOCKS ==>
+            -ENVELOPE_LOCKS[j].clear_after_ticks <= state->locks[j] &&
+            state->locks[j] < ENVELOPE_LOCKS[j].engage_after_ticks;
+        loop assigns k, state->locks[0 .. ENVELOPE_INTERLOCKS - 1], verdict->command[0 .. ENVELOPE_ACTUATORS - 1], verdict->count,
+            verdict->reasons[0 .. ENVELOPE_REASONS_MAX - 1];
+        loop variant ENVELOPE_INTERLOCKS - k;
+    */
     for (int k = 0; k < ENVELOPE_INTERLOCKS; k++) {
         const envelope_interlock *lock = &ENVELOPE_LOCKS[k];
         const int32_t value = input->sensors[lock->sensor];
@@ -295,6 +453,20 @@ void envelope_step(envelope_state *state, const envelope_input *input, int64_t n
             force(lock, value, verdict);
         }
     }
+    /*@ loop invariant 0 <= i <= ENVELOPE_ACTUATORS;
+        loop invariant 0 <= verdict->count <=
+            1 + 3 * ENVELOPE_ACTUATORS + ENVELOPE_EXCLUSIVES + ENVELOPE_FORCES + i;
+        loop invariant \forall integer j; 0 <= j < i ==>
+            ENVELOPE_MOTIONS[j].min_counts <= verdict->command[j] &&
+            verdict->command[j] <= ENVELOPE_MOTIONS[j].max_counts &&
+            state->actuators[j].last == verdict->command[j];
+        loop invariant \forall integer j; 0 <= j < ENVELOPE_ACTUATORS ==>
+            sound_memory(&state->actuators[j], &ENVELOPE_MOTIONS[j]);
+        loop assigns i, state->actuators[0 .. ENVELOPE_ACTUATORS - 1],
+            verdict->command[0 .. ENVELOPE_ACTUATORS - 1], verdict->count,
+            verdict->reasons[0 .. ENVELOPE_REASONS_MAX - 1];
+        loop variant ENVELOPE_ACTUATORS - i;
+    */
     for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
         const int32_t counts = checked(i, verdict->command[i], verdict);
         verdict->command[i] = counts;

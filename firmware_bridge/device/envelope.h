@@ -26,6 +26,7 @@ typedef struct {
     int32_t ramp_counts_per_s; /* on the way to safe, both directions */
     int32_t travel_max_counts; /* sum of |moves| in any travel window */
     int64_t travel_window_ns;
+    int64_t travel_full; /* half of it, in counts * 2 * window: max * window */
     int64_t dwell_ns; /* a wish may change it so long after the last change */
     int64_t hold_ns;  /* the way to safe begins with standing still */
 } envelope_motion;
@@ -95,7 +96,7 @@ typedef struct {
     int32_t last;       /* last command, counts */
     int32_t carry_up;   /* speed not used yet, counts*ns, 0 to one count's worth */
     int32_t carry_down;
-    int64_t travel;     /* travel left, counts * 2 * window, 0 to travel_max * window */
+    int64_t travel;     /* travel left, counts * 2 * window, 0 to travel_full */
     int64_t rest_ns;    /* until a wish may change it again, 0 to dwell_ns */
 } envelope_memory;
 
@@ -125,6 +126,34 @@ typedef struct {
     int16_t count;
     envelope_reason reasons[ENVELOPE_REASONS_MAX];
 } envelope_verdict;
+
+/* ---- what is proved (make prove): the contract language is ACSL ------------------------- */
+
+/*@ // What safety/checks.py demands of the tables of every device.
+    predicate sound_motion(envelope_motion *m) =
+        -32767 <= m->min_counts <= m->safe_counts <= m->max_counts <= 32767 &&
+        0 < m->rate_up_counts_per_s && 0 < m->rate_down_counts_per_s &&
+        0 < m->ramp_counts_per_s && 0 < m->travel_max_counts &&
+        0 < m->travel_window_ns <= 1000000000000000 &&
+        0 < m->travel_full <= 1152921504606846976 &&
+        0 <= m->dwell_ns <= 1000000000000000 && 0 <= m->hold_ns <= 1000000000000000;
+    predicate sound_travel(envelope_motion *m) =
+        m->travel_max_counts * m->travel_window_ns == m->travel_full;
+    predicate sound_lock(envelope_interlock *k) =
+        1 <= k->engage_after_ticks && 1 <= k->clear_after_ticks &&
+        0 <= k->sensor < ENVELOPE_SENSORS &&
+        0 <= k->first_force <= k->end_force <= ENVELOPE_FORCES;
+    predicate sound_pair(envelope_exclusive *p) =
+        0 <= p->first < ENVELOPE_ACTUATORS && 0 <= p->second < ENVELOPE_ACTUATORS;
+
+    // What every call needs of its memory, and leaves behind. The last command may be
+    // anything: the last test does not trust it.
+    predicate sound_memory(envelope_memory *a, envelope_motion *m) =
+        0 <= a->carry_up <= 1000000000 && 0 <= a->carry_down <= 1000000000 &&
+        0 <= a->travel <= m->travel_full &&
+        0 <= a->rest_ns <= m->dwell_ns;
+    predicate sound_time(integer ns) = 0 <= ns <= 4611686018427387904;
+*/
 
 /* At boot: everything safe, nothing saved up, every interlock engaged. */
 void envelope_init(envelope_state *state, int64_t now_ns);

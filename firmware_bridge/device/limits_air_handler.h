@@ -37,6 +37,7 @@ static const envelope_motion ENVELOPE_MOTIONS[] = {
         .ramp_counts_per_s = 200,
         .travel_max_counts = 12000,
         .travel_window_ns = INT64_C(600000000000),
+        .travel_full = INT64_C(7200000000000000), /* counts * 2 * window */
         .dwell_ns = INT64_C(0),
         .hold_ns = INT64_C(2000000000),
     },
@@ -50,6 +51,7 @@ static const envelope_motion ENVELOPE_MOTIONS[] = {
         .ramp_counts_per_s = 250,
         .travel_max_counts = 12000,
         .travel_window_ns = INT64_C(600000000000),
+        .travel_full = INT64_C(7200000000000000), /* counts * 2 * window */
         .dwell_ns = INT64_C(0),
         .hold_ns = INT64_C(2000000000),
     },
@@ -63,6 +65,7 @@ static const envelope_motion ENVELOPE_MOTIONS[] = {
         .ramp_counts_per_s = 250,
         .travel_max_counts = 12000,
         .travel_window_ns = INT64_C(600000000000),
+        .travel_full = INT64_C(7200000000000000), /* counts * 2 * window */
         .dwell_ns = INT64_C(0),
         .hold_ns = INT64_C(2000000000),
     },
@@ -76,6 +79,7 @@ static const envelope_motion ENVELOPE_MOTIONS[] = {
         .ramp_counts_per_s = 100,
         .travel_max_counts = 12000,
         .travel_window_ns = INT64_C(600000000000),
+        .travel_full = INT64_C(7200000000000000), /* counts * 2 * window */
         .dwell_ns = INT64_C(0),
         .hold_ns = INT64_C(2000000000),
     },

@@ -18,7 +18,7 @@ HISTORIES = {"air-handler": 90, "uneven": 120, "wide": 10, "extreme": 60, "bare"
 MUTANTS = (
     ("counts > motion->max_counts", "counts > motion->max_counts + 1"),
     ("target < last - reach ?", "target < last - reach - 1 ?"),
-    ("return budget < full ? budget : full;", "return budget < full ? budget : full - 1;"),
+    ("budget : motion->travel_full;", "budget : motion->travel_full - 1;"),
     ("now.dt_ns < DT_MAX_NS ?", "now.dt_ns < 2 * DT_MAX_NS ?"),
     ("memory->rest_ns > now->dt_ns", "memory->rest_ns >= now->dt_ns"),
     ("ramping_ns >= motion->hold_ns", "ramping_ns > motion->hold_ns"),
