@@ -37,7 +37,9 @@ def _lines(envelope: Envelope) -> Iterator[str]:
     yield f"#define ENVELOPE_FORCES {sum(len(lock.forces) for lock in envelope.interlocks)}"
     yield f"#define ENVELOPE_EXCLUSIVES {len(envelope.exclusives)}"
     yield from _sensors(envelope)
-    yield from _table("envelope_motion", "MOTIONS", list(map(_motion, envelope.actuators, envelope.motions)))
+    yield from _table(
+        "envelope_motion", "MOTIONS", list(map(_motion, envelope.actuators, envelope.motions))
+    )
     yield from _table("envelope_interlock", "LOCKS", list(_locks(envelope)))
     yield from _table("envelope_force", "FORCED", list(_forces(envelope)))
     yield from _table("envelope_exclusive", "PAIRS", list(_pairs(envelope)))
