@@ -30,8 +30,12 @@ sim: $(VENV)/.runtime  ## run the main job against simulated hardware (no broker
 
 test: system-packages lint types unit coverage  ## install what tests need, then run every check
 
-differential: system-packages $(VENV)/.test  ## STEPS (10 million) through both envelopes, Python and C: no difference
+differential: system-packages $(VENV)/.test  ## STEPS=10000000 through both envelopes, Python and C: no difference
 	$(BIN)/python -m tests.firmware.differential --steps $(STEPS)
+
+prove:  ## Frama-C on the envelope in C: every contract, no alarm (installs it when it may)
+	@bash .ci/system-packages prove
+	@bash firmware_bridge/device/prove/prove.sh
 
 bench: $(VENV)/.test  ## measure the control process beside a hand-written loop
 	$(BIN)/python bench/tick.py

@@ -155,6 +155,8 @@ static int32_t follow(const envelope_memory *memory, int i, int32_t wish, const 
 
 /* Of two exclusive actuators the one that is open stays; `second` yields otherwise. */
 /*@ requires \valid_read(state) && \valid_read(pair) && sound_pair(pair);
+    requires sound_motion(&ENVELOPE_MOTIONS[pair->first]);
+    requires sound_motion(&ENVELOPE_MOTIONS[pair->second]);
     requires \valid(verdict) && 0 <= verdict->count < ENVELOPE_REASONS_MAX;
     requires \separated(verdict, state) && \separated(verdict, pair);
     assigns verdict->command[0 .. ENVELOPE_ACTUATORS - 1], verdict->count,
@@ -199,7 +201,8 @@ static int32_t advance(const envelope_interlock *lock, int32_t n, bool good, int
 }
 
 /* Put what an engaged interlock demands into the command. */
-/*@ requires \valid_read(lock) && sound_lock(lock) && \separated(verdict, lock);
+/*@ requires \valid_read(lock) && sound_lock(lock) && sound_forces;
+    requires \separated(verdict, lock);
     requires \valid(verdict) && 0 <= verdict->count;
     requires verdict->count <= ENVELOPE_REASONS_MAX - (lock->end_force - lock->first_force);
     assigns verdict->command[0 .. ENVELOPE_ACTUATORS - 1], verdict->count,
@@ -251,7 +254,7 @@ static int32_t saved(int32_t carry, int32_t rate, int64_t dt_ns, int64_t moved)
 */
 static int64_t travel_left(int64_t budget, const envelope_motion *motion, int64_t distance)
 {
-    if (2 * distance > motion->travel_max_counts) {
+    if (distance > motion->travel_max_counts / 2) {
         return 0;
     }
     //@ assert 2 * distance * motion->travel_window_ns <= motion->travel_full;
@@ -361,6 +364,13 @@ void envelope_init(envelope_state *state, int64_t now_ns)
 {
     state->now_ns = now_ns;
     state->ramp_since_ns = -1;
+    /*@ loop invariant 0 <= i <= ENVELOPE_ACTUATORS;
+        loop invariant \forall integer j; 0 <= j < i ==>
+            sound_memory(&state->actuators[j], &ENVELOPE_MOTIONS[j]) &&
+            state->actuators[j].last == ENVELOPE_MOTIONS[j].safe_counts;
+        loop assigns i, state->actuators[0 .. ENVELOPE_ACTUATORS - 1];
+        loop variant ENVELOPE_ACTUATORS - i;
+    */
     for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
         const envelope_motion *motion = &ENVELOPE_MOTIONS[i];
         envelope_memory *memory = &state->actuators[i];
@@ -370,6 +380,12 @@ void envelope_init(envelope_state *state, int64_t now_ns)
         memory->travel = motion->travel_full;
         memory->rest_ns = motion->dwell_ns; /* it may have been switched just before */
     }
+    /*@ loop invariant 0 <= k <= ENVELOPE_INTERLOCKS;
+        loop invariant \forall integer j; 0 <= j < k ==>
+            state->locks[j] == -ENVELOPE_LOCKS[j].clear_after_ticks;
+        loop assigns k, state->locks[0 .. ENVELOPE_INTERLOCKS - 1];
+        loop variant ENVELOPE_INTERLOCKS - k;
+    */
     for (int k = 0; k < ENVELOPE_INTERLOCKS; k++) {
         state->locks[k] = -ENVELOPE_LOCKS[k].clear_after_ticks;
     }
@@ -377,6 +393,13 @@ void envelope_init(envelope_state *state, int64_t now_ns)
 
 void envelope_restart(envelope_state *state, const int32_t *measured)
 {
+    /*@ loop invariant 0 <= i <= ENVELOPE_ACTUATORS && sound_actuators(state);
+        loop invariant \forall integer j; 0 <= j < i ==>
+            ENVELOPE_MOTIONS[j].min_counts <= state->actuators[j].last &&
+            state->actuators[j].last <= ENVELOPE_MOTIONS[j].max_counts;
+        loop assigns i, state->actuators[0 .. ENVELOPE_ACTUATORS - 1];
+        loop variant ENVELOPE_ACTUATORS - i;
+    */
     for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
         envelope_memory *memory = &state->actuators[i];
         memory->last = clamp(measured[i], &ENVELOPE_MOTIONS[i]);
@@ -385,29 +408,6 @@ void envelope_restart(envelope_state *state, const int32_t *measured)
     }
 }
 
-/*@ requires \valid(state) && \valid_read(input) && \valid(verdict);
-    requires \separated(state, input, verdict);
-    requires sound_time(now_ns) && sound_time(state->now_ns);
-    requires state->ramp_since_ns == -1 || sound_time(state->ramp_since_ns);
-    requires \forall integer i; 0 <= i < ENVELOPE_ACTUATORS ==>
-        sound_memory(&state->actuators[i], &ENVELOPE_MOTIONS[i]);
-    requires \forall integer k; 0 <= k < ENVELOPE_INTERLOCKS ==>
-        -ENVELOPE_LOCKS[k].clear_after_ticks <= state->locks[k] &&
-        state->locks[k] < ENVELOPE_LOCKS[k].engage_after_ticks;
-    assigns *state, *verdict;
-    ensures in_range: \forall integer i; 0 <= i < ENVELOPE_ACTUATORS ==>
-        ENVELOPE_MOTIONS[i].min_counts <= verdict->command[i] <= ENVELOPE_MOTIONS[i].max_counts;
-    ensures remembered: \forall integer i; 0 <= i < ENVELOPE_ACTUATORS ==>
-        state->actuators[i].last == verdict->command[i];
-    ensures 0 <= verdict->count <= ENVELOPE_REASONS_MAX;
-    ensures sound_time(state->now_ns) && state->now_ns >= \old(state->now_ns);
-    ensures state->ramp_since_ns == -1 || sound_time(state->ramp_since_ns);
-    ensures \forall integer i; 0 <= i < ENVELOPE_ACTUATORS ==>
-        sound_memory(&state->actuators[i], &ENVELOPE_MOTIONS[i]);
-    ensures \forall integer k; 0 <= k < ENVELOPE_INTERLOCKS ==>
-        -ENVELOPE_LOCKS[k].clear_after_ticks <= state->locks[k] &&
-        state->locks[k] < ENVELOPE_LOCKS[k].engage_after_ticks;
-*/
 void envelope_step(envelope_state *state, const envelope_input *input, int64_t now_ns,
                    envelope_verdict *verdict)
 {
@@ -437,9 +437,7 @@ void envelope_step(envelope_state *state, const envelope_input *input, int64_t n
             1 + 3 * ENVELOPE_ACTUATORS + ENVELOPE_EXCLUSIVES + ENVELOPE_LOCKS[k].first_force;
         loop invariant verdict->count <=
             1 + 3 * ENVELOPE_ACTUATORS + ENVELOPE_EXCLUSIVES + ENVELOPE_FORCES;
-        loop invariant \forall integer j; 0 <= j < ENVELOPE_INTERLOCKS ==>
-            -ENVELOPE_LOCKS[j].clear_after_ticks <= state->locks[j] &&
-            state->locks[j] < ENVELOPE_LOCKS[j].engage_after_ticks;
+        loop invariant sound_locks(state);
         loop assigns k, state->locks[0 .. ENVELOPE_INTERLOCKS - 1], verdict->command[0 .. ENVELOPE_ACTUATORS - 1], verdict->count,
             verdict->reasons[0 .. ENVELOPE_REASONS_MAX - 1];
         loop variant ENVELOPE_INTERLOCKS - k;
@@ -456,12 +454,9 @@ void envelope_step(envelope_state *state, const envelope_input *input, int64_t n
     /*@ loop invariant 0 <= i <= ENVELOPE_ACTUATORS;
         loop invariant 0 <= verdict->count <=
             1 + 3 * ENVELOPE_ACTUATORS + ENVELOPE_EXCLUSIVES + ENVELOPE_FORCES + i;
-        loop invariant \forall integer j; 0 <= j < i ==>
-            ENVELOPE_MOTIONS[j].min_counts <= verdict->command[j] &&
-            verdict->command[j] <= ENVELOPE_MOTIONS[j].max_counts &&
+        loop invariant \forall integer j; 0 <= j < i ==> in_range(&verdict->command[0], j) &&
             state->actuators[j].last == verdict->command[j];
-        loop invariant \forall integer j; 0 <= j < ENVELOPE_ACTUATORS ==>
-            sound_memory(&state->actuators[j], &ENVELOPE_MOTIONS[j]);
+        loop invariant sound_actuators(state);
         loop assigns i, state->actuators[0 .. ENVELOPE_ACTUATORS - 1],
             verdict->command[0 .. ENVELOPE_ACTUATORS - 1], verdict->count,
             verdict->reasons[0 .. ENVELOPE_REASONS_MAX - 1];

@@ -146,6 +146,18 @@ typedef struct {
     predicate sound_pair(envelope_exclusive *p) =
         0 <= p->first < ENVELOPE_ACTUATORS && 0 <= p->second < ENVELOPE_ACTUATORS;
 
+    predicate sound_forces = \forall integer f; 0 <= f < ENVELOPE_FORCES ==>
+        0 <= ENVELOPE_FORCED[f].actuator < ENVELOPE_ACTUATORS;
+    predicate sound_tables =
+        (\forall integer i; 0 <= i < ENVELOPE_ACTUATORS ==>
+            sound_motion(&ENVELOPE_MOTIONS[i]) && sound_travel(&ENVELOPE_MOTIONS[i])) &&
+        (\forall integer k; 0 <= k < ENVELOPE_INTERLOCKS ==> sound_lock(&ENVELOPE_LOCKS[k])) &&
+        (\forall integer k; 0 <= k < ENVELOPE_INTERLOCKS - 1 ==>
+            ENVELOPE_LOCKS[k].end_force == ENVELOPE_LOCKS[k + 1].first_force) &&
+        (0 < ENVELOPE_INTERLOCKS ==> ENVELOPE_LOCKS[0].first_force == 0) &&
+        (\forall integer p; 0 <= p < ENVELOPE_EXCLUSIVES ==> sound_pair(&ENVELOPE_PAIRS[p])) &&
+        sound_forces;
+
     // What every call needs of its memory, and leaves behind. The last command may be
     // anything: the last test does not trust it.
     predicate sound_memory(envelope_memory *a, envelope_motion *m) =
@@ -153,15 +165,54 @@ typedef struct {
         0 <= a->travel <= m->travel_full &&
         0 <= a->rest_ns <= m->dwell_ns;
     predicate sound_time(integer ns) = 0 <= ns <= 4611686018427387904;
+    predicate sound_actuators(envelope_state *s) = \forall integer i;
+        0 <= i < ENVELOPE_ACTUATORS ==> sound_memory(&s->actuators[i], &ENVELOPE_MOTIONS[i]);
+    predicate sound_locks(envelope_state *s) = \forall integer k;
+        0 <= k < ENVELOPE_INTERLOCKS ==>
+        -ENVELOPE_LOCKS[k].clear_after_ticks <= s->locks[k] &&
+        s->locks[k] < ENVELOPE_LOCKS[k].engage_after_ticks;
+    predicate sound_times(envelope_state *s) = sound_time(s->now_ns) &&
+        (s->ramp_since_ns == -1 || sound_time(s->ramp_since_ns));
+    predicate in_range(int32_t *command, integer i) =
+        ENVELOPE_MOTIONS[i].min_counts <= command[i] <= ENVELOPE_MOTIONS[i].max_counts;
 */
 
 /* At boot: everything safe, nothing saved up, every interlock engaged. */
+/*@ requires \valid(state) && sound_tables && sound_time(now_ns);
+    assigns *state;
+    ensures sound_times(state) && sound_actuators(state) && sound_locks(state);
+    ensures safe: \forall integer i; 0 <= i < ENVELOPE_ACTUATORS ==>
+        state->actuators[i].last == ENVELOPE_MOTIONS[i].safe_counts;
+    ensures engaged: \forall integer k; 0 <= k < ENVELOPE_INTERLOCKS ==> state->locks[k] < 0;
+*/
 void envelope_init(envelope_state *state, int64_t now_ns);
 
 /* Continue from what the hardware applies, so that activation makes no jump. */
+/*@ requires \valid(state) && \valid_read(measured + (0 .. ENVELOPE_ACTUATORS - 1));
+    requires \separated(state, measured + (0 .. ENVELOPE_ACTUATORS - 1));
+    requires sound_tables && sound_actuators(state);
+    assigns state->actuators[0 .. ENVELOPE_ACTUATORS - 1];
+    ensures sound_actuators(state);
+    ensures in_range: \forall integer i; 0 <= i < ENVELOPE_ACTUATORS ==>
+        ENVELOPE_MOTIONS[i].min_counts <= state->actuators[i].last &&
+        state->actuators[i].last <= ENVELOPE_MOTIONS[i].max_counts;
+*/
 void envelope_restart(envelope_state *state, const int32_t *measured);
 
 /* One tick: the next state, and a complete command with every reason that shaped it. */
+/*@ requires \valid(state) && \valid_read(input) && \valid(verdict);
+    requires \separated(state, input, verdict);
+    requires sound_tables && sound_time(now_ns);
+    requires sound_times(state) && sound_actuators(state) && sound_locks(state);
+    assigns *state, *verdict;
+    ensures in_range: \forall integer i; 0 <= i < ENVELOPE_ACTUATORS ==>
+        in_range(&verdict->command[0], i);
+    ensures remembered: \forall integer i; 0 <= i < ENVELOPE_ACTUATORS ==>
+        state->actuators[i].last == verdict->command[i];
+    ensures 0 <= verdict->count <= ENVELOPE_REASONS_MAX;
+    ensures sound_times(state) && sound_actuators(state) && sound_locks(state);
+    ensures state->now_ns >= \old(state->now_ns);
+*/
 void envelope_step(envelope_state *state, const envelope_input *input, int64_t now_ns,
                    envelope_verdict *verdict);
 
