@@ -271,6 +271,33 @@ def test_a_missing_effect_trips() -> None:
     assert (record.cause.rule, record.cause.channel) == (Rule.EFFECT_MISSING, 1)
 
 
+def test_after_a_reset_the_effect_has_its_whole_time_again() -> None:
+    bench = Bench(Proposal((0.0, 2.0)), envelope(checked=True)).armed()
+
+    def lively(count: int) -> int:
+        for k in range(count):
+            bench.level = 500 + k % 2
+            bench.tick()
+        return bench.agent.mode
+
+    assert lively(70) == Mode.TRIPPED
+    assert bench.tick(Op.RESET).mode == Mode.SAFE
+    assert bench.armed().agent.mode == Mode.ACTIVE
+    assert lively(48) == Mode.ACTIVE
+    assert lively(10) == Mode.TRIPPED
+
+
+def test_a_stall_is_a_missed_deadline_and_no_missing_effect() -> None:
+    """A tick that comes an hour late has seen nothing of that hour."""
+    bench = Bench(Proposal((0.0, 2.0)), envelope(checked=True)).armed()
+    for k in range(10):
+        bench.level = 500 + k % 2
+        bench.tick()
+    bench.level = 500
+    assert bench.tick(dt_ns=3600 * S).mode == Mode.HOLDING
+    assert bench.tick().mode == Mode.ACTIVE
+
+
 def test_a_stop_is_safe_at_once_and_needs_a_reset() -> None:
     bench = Bench().armed()
     bench.ticks(20)
