@@ -162,4 +162,11 @@ _ACTUATOR_CHECKS: tuple[tuple[str, Callable[[ActuatorLimits], str], str], ...] =
     ("safe action", safe_words, "test_the_way_to_safe_is_as_declared"),
     ("gateway lost", lambda a: a.on_link_loss.value, "test_a_link_loss_rule_is_acted_on"),
     ("effect", _effect, "test_a_missing_effect_trips_or_has_its_reason"),
+    (
+        "follows",
+        lambda a: (
+            f"within {amount(a.follow.max_difference_counts, a)} for {duration(a.follow.within_ns)}"
+        ),
+        "test_hardware_that_applies_something_else_trips",
+    ),
 )

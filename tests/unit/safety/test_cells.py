@@ -295,4 +295,18 @@ def test_every_cell_names_a_test_here_that_takes_its_channel() -> None:
 
 def test_no_cell_is_empty() -> None:
     assert [cell for cell in matrix(ENVELOPE) if cell.empty] == []
-    assert len(matrix(ENVELOPE)) == 6 * len(SENSORS) + 12 * len(ACTUATORS)
+    assert len(matrix(ENVELOPE)) == 6 * len(SENSORS) + 13 * len(ACTUATORS)
+
+
+@every_actuator
+def test_hardware_that_applies_something_else_trips(bench: Bench, name: str) -> None:
+    i = ACTUATORS.index(name)
+    follow = ENVELOPE.actuators[i].follow
+    apart = bench.agent.command.counts[i] + follow.max_difference_counts
+    ticks = follow.within_ns // PERIOD_NS
+    assert {bench.tick(**{name: apart}).mode for _ in range(2 * ticks)} == {Mode.ACTIVE}
+    records = [bench.tick(**{name: apart + 1}) for _ in range(ticks + 1)]
+    assert records[-2].mode == Mode.ACTIVE
+    assert records[-1].mode == Mode.TRIPPED
+    assert records[-1].cause is not None
+    assert (records[-1].cause.rule, records[-1].cause.channel) == (Rule.NOT_FOLLOWED, channel(name))
