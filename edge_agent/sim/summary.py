@@ -27,6 +27,7 @@ CLAMPS: Final = (
     Rule.RATE_UP,
     Rule.RATE_DOWN,
     Rule.TRAVEL,
+    Rule.DWELL,
     Rule.EXCLUSIVE,
     Rule.INTERLOCK,
 )
