@@ -29,7 +29,9 @@ _NOT_EVALUATED: Final = Reason(Rule.NOT_EVALUATED)
 _NOT_ARMED: Final = Reason(Rule.NOT_ARMED)
 _STOP: Final = Reason(Rule.STOP_REQUESTED)
 _DISARM: Final = Reason(Rule.DISARM_REQUESTED)
-_ALL_WELL: Final = (None,) * 6
+_ALL_WELL: Final = (None,) * 6  # Facts from its fourth field on
+# A plain integer: an enumeration's member costs a lookup each time it is named.
+_ACTIVE: Final = int(Mode.ACTIVE)
 
 
 class SupervisorState(NamedTuple):
@@ -78,10 +80,10 @@ def initial(now_ns: int, latched: Reason | None = None) -> SupervisorState:
 
 def step(rules: Supervision, state: SupervisorState, facts: Facts) -> SupervisorState:
     """The next state. Total: a mode without a row that holds stays as it is."""
-    state = _counted(rules, state, facts)
-    well = state.well_since_ns >= 0 and not state.misses
-    if well and state.mode == Mode.ACTIVE and not facts.ops:
+    quiet = state.mode == _ACTIVE and state.well_since_ns >= 0 and not state.misses
+    if quiet and facts[3:] == _ALL_WELL and not facts.ops:
         return state  # nearly every tick
+    state = _counted(rules, state, facts)
     found = _worst(rules, state, facts)
     case = _Case(rules, state, facts, found, severity.of(found))
     for holds, mode, cause in _ROWS[state.mode]:
