@@ -158,6 +158,9 @@ def _size_problems(a: ActuatorLimits) -> Iterator[str]:
         yield f"{a.name}: travel_max_counts * travel_window_ns exceeds {PRODUCT_MAX}"
     elif a.travel_max_counts > INT32:
         yield f"{a.name}: travel_max_counts must fit 32 bits"
+    elif 2 * (a.max_counts - a.min_counts) * a.travel_window_ns > PRODUCT_MAX:
+        # A forced move over the whole range costs this much travel.
+        yield f"{a.name}: twice the range * travel_window_ns exceeds {PRODUCT_MAX}"
 
 
 def _relation_problems(envelope: Envelope) -> Iterator[str]:

@@ -170,6 +170,10 @@ BAD = {
         with_pump(travel_max_counts=2**31, travel_window_ns=S // 4),
         "pump: travel_max_counts must fit",
     ),
+    "a forced move beyond 64 bits": (
+        with_pump(travel_window_ns=10**15, min_counts=-32_000, max_counts=32_000),
+        "pump: twice the range *",
+    ),
     "sensor beyond 32 bits": (with_sensor(max_counts=2**31), "level: min_counts must be below"),
     "lock beyond 32 bits": (with_lock(ok_max=2**31), "dry: the ok band must fit"),
     "lock ticks": (with_lock(engage_after_ticks=0), "dry: engage_ and clear_"),
