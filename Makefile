@@ -16,7 +16,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 GUARDED := edge_agent/safety/*,firmware_bridge/*
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test differential prove bench model lint format types unit coverage lock clean system-packages
+.PHONY: help sim test differential prove bench model mutate lint format types unit coverage lock clean system-packages
 
 help:  ## this list
 	@echo "edge-autonomy: a quantized model holds a real machine inside a hard-coded envelope"
@@ -56,6 +56,9 @@ unit: $(VENV)/.test  ## all tests, with branch coverage
 
 coverage: unit
 	$(BIN)/coverage report --include='$(GUARDED)' --fail-under=100
+
+mutate: $(VENV)/.test  ## small wrong versions of the envelope: the tests must notice each (hours)
+	PYTHONPATH=. $(BIN)/python tests/mutation/mutate.py $(MUTATE_ARGS)
 
 format: $(VENV)/.test  ## rewrite the sources in the house format
 	$(BIN)/ruff check --fix .
