@@ -1,4 +1,4 @@
-"""The verbs of `edge-agent envelope`: show, check, attack.
+"""The verbs of `edge-agent envelope`: show, check, header, attack.
 
 Owns: their help and what they print (results on stdout, progress on stderr). Must not: judge;
 pages, findings and scores come from `safety` and `sim`.
@@ -18,6 +18,7 @@ The envelope of a device is code: limits that no model, message or configuration
 
   edge-agent envelope show air-handler            one page, with units, to review and sign
   edge-agent envelope check air-handler           is it whole, and which test covers each cell
+  edge-agent envelope header air-handler          limits.h for the microcontroller
   edge-agent envelope attack air-handler          try to break it; exit 0 only if it held
 """
 _TICKS = 100_000
@@ -50,6 +51,15 @@ def add_envelope(verbs: _Verbs) -> None:
         " or an empty cell. A warning does not change the exit code.",
     )
     check.set_defaults(verb=_check)
+    header = group.add_parser(
+        "header",
+        help="the same limits as a C header, for the microcontroller",
+        description="Prints limits.h: the constants from which the envelope in C, on the"
+        " microcontroller, decides as this one does. It carries the hash; a device whose hash"
+        " differs is not armed.",
+    )
+    header.add_argument("device", metavar="DEVICE", help="for example air-handler")
+    header.set_defaults(verb=_header)
     attack = _device_verb(
         group,
         "attack",
@@ -119,6 +129,14 @@ def _check(arguments: argparse.Namespace) -> int:
             print(f"warning: {words}")
         print(f"{envelope.device}: {len(cells)} cells, {len(empty)} empty, {len(doubts)} warnings")
     return EXIT_CONFIG if empty else EXIT_OK
+
+
+def _header(arguments: argparse.Namespace) -> int:
+    from edge_agent.safety.devices import find
+    from edge_agent.safety.header import render
+
+    sys.stdout.write(render(find(arguments.device)))
+    return EXIT_OK
 
 
 def _attack(arguments: argparse.Namespace) -> int:

@@ -163,10 +163,8 @@ _ACTUATOR_CHECKS: tuple[tuple[str, Callable[[ActuatorLimits], str], str], ...] =
     ("gateway lost", lambda a: a.on_link_loss.value, "test_a_link_loss_rule_is_acted_on"),
     ("effect", _effect, "test_a_missing_effect_trips_or_has_its_reason"),
     (
-        "follows",
-        lambda a: (
-            f"within {amount(a.follow.max_difference_counts, a)} for {duration(a.follow.within_ns)}"
-        ),
-        "test_hardware_that_applies_something_else_trips",
+        "follow",
+        lambda a: f"{amount(a.follow.max_difference_counts, a)} for {duration(a.follow.within_ns)}",
+        "test_hardware_that_does_not_follow_trips",
     ),
 )

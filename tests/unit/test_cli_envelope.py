@@ -8,6 +8,7 @@ from edge_agent.cli import main
 from edge_agent.core.errors import EXIT_CONFIG, EXIT_OK, EXIT_TRANSIENT
 from edge_agent.safety import completeness
 from edge_agent.safety.devices.air_handler import ENVELOPE
+from edge_agent.safety.header import render
 from edge_agent.safety.table import page
 
 DEVICE = "air-handler"
@@ -25,6 +26,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
     [
         ("show", ("unit", "hash", "sign")),
         ("check", ("completeness matrix", "Exit 0", "Exit 78", "never could")),
+        ("header", ("limits.h", "hash", "microcontroller")),
         ("attack", ("square waves", "NaN", "inspector", "Exit 0", "--ticks", "--seed")),
     ],
 )
@@ -55,11 +57,15 @@ def test_show_as_json_is_every_limit_and_the_hash(capsys: pytest.CaptureFixture[
     }
 
 
-@pytest.mark.parametrize("verb", ["show", "check", "attack"])
+@pytest.mark.parametrize("verb", ["show", "check", "header", "attack"])
 def test_an_unknown_device_ends_with_78(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, verb, "toaster")
     assert (code, out) == (EXIT_CONFIG, "")
     assert "use one of: air-handler" in err
+
+
+def test_header_prints_the_header_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "header", DEVICE) == (EXIT_OK, render(ENVELOPE), "")
 
 
 def test_check_prints_every_cell_and_the_warnings(capsys: pytest.CaptureFixture[str]) -> None:
