@@ -6,6 +6,7 @@ import pytest
 
 from edge_agent.core.records import Quality, Reason, Rule, Snapshot
 from edge_agent.safety import agreement
+from edge_agent.safety.completeness import matrix
 from edge_agent.safety.limits import Agreement, Envelope
 from tests.unit.safety.lab import S, envelope, sensor
 
@@ -79,3 +80,10 @@ def test_the_first_of_two_pairs_apart_is_reported() -> None:
 
 def test_a_device_without_second_sources_has_nothing_to_compare() -> None:
     assert agreement.initial(envelope()) == ()
+
+
+def test_the_completeness_matrix_names_the_second_source() -> None:
+    declared = {
+        c.declared for c in matrix(LIMITS) if (c.channel, c.check) == ("level", "second source")
+    }
+    assert declared == {"second within 3 %"}
