@@ -216,7 +216,7 @@ class GatewayRelay:
                 return not peer.role and self._greet(peer, role, now_ns)
             case ReadingsBatch(readings=batch) if peer is self._gateway:
                 self._counts["readings"] += len(batch)
-                readings.extend(r for r in batch if self._accepts(r, now_ns))
+                readings.extend(_not_after(r, now_ns) for r in batch if self._accepts(r, now_ns))
                 return True
             case GatewayReport(items=items) if peer is self._gateway:
                 self._gateway_report = items
@@ -296,6 +296,14 @@ class GatewayRelay:
         peer.sock.close()
         if peer is self._gateway:
             self._gateway = None
+
+
+def _not_after(reading: Reading, now_ns: int) -> Reading:
+    """A sample taken after this tick's clock was read, and before its poll, is from now: to the
+    agent a stamp from the future would be a fault of the sensor."""
+    if reading.stamp_ns <= now_ns:
+        return reading
+    return Reading(reading.channel, reading.counts, now_ns, reading.quality)
 
 
 def _listen(path: Path) -> socket.socket:

@@ -149,9 +149,13 @@ def test_a_reading_outside_its_ranges_is_refused_alone(
     assert relay.gateway_connected
 
 
-def test_a_stamp_a_moment_ahead_is_accepted(relay: GatewayRelay, gateway: Peer) -> None:
-    gateway.say(ReadingsBatch((_good(0, stamp_ns=NOW_NS + FUTURE_TOLERANCE_NS),)))
-    assert len(relay.poll(NOW_NS)) == 1
+@pytest.mark.parametrize("ahead_ns", [-1, 0, 1, FUTURE_TOLERANCE_NS])
+def test_a_stamp_a_moment_ahead_is_from_now(
+    relay: GatewayRelay, gateway: Peer, ahead_ns: int
+) -> None:
+    """The gateway stamped it while the control process was between its clock and its poll."""
+    gateway.say(ReadingsBatch((_good(0, stamp_ns=NOW_NS + ahead_ns),)))
+    assert relay.poll(NOW_NS) == [_good(0, stamp_ns=NOW_NS + min(ahead_ns, 0))]
 
 
 def test_the_gateway_gets_every_tick_and_status(relay: GatewayRelay, gateway: Peer) -> None:
