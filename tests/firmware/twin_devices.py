@@ -110,8 +110,8 @@ def _extreme() -> Envelope:
     slow = replace(
         edge,
         name="slow",
-        travel_max_counts=PRODUCT_MAX // TIME_MAX_NS,
-        travel_window_ns=TIME_MAX_NS,
+        travel_max_counts=4 * INT16,
+        travel_window_ns=PRODUCT_MAX // (4 * INT16),  # a forced move over the whole range
         dwell_ns=0,
         safe=SafeAction(counts=-INT16, hold_ns=0, ramp_counts_per_s=INT32),
     )

@@ -17,10 +17,16 @@ PLANTED: tuple[tuple[str, str, str, bool], ...] = (
 )
 
 # Key of a mutant -> why no test can, or need, tell it from the original.
+_EQUAL = "at equality both branches give the same value"
+_LENGTHS = "the two lengths were made equal, or compared, just before"
 ALLOWED: Mapping[str, str] = MappingProxyType(
     {
-        "envelope.py:_booked: comparison 1 GtE: budget > full": (
-            "a budget of exactly the full one is set to itself"
-        ),
+        "envelope.py:_booked: comparison 1 GtE: budget > full": _EQUAL,
+        "envelope.py:_booked: constant + 1: 0 #7": _EQUAL,
+        "envelope.py:_booked: boolean: True": _LENGTHS,
+        "envelope.py:_follow: comparison 1 GtE: target > last": _EQUAL,
+        "envelope.py:_follow: comparison 1 LtE: budget < full": _EQUAL,
+        "envelope.py:_ramp: comparison 1 GtE: safe > last": _EQUAL,
+        "gate.py:admit: boolean: True": _LENGTHS,
     }
 )

@@ -387,5 +387,6 @@ def test_only_a_seen_value_out_of_band_trips(level: int, quality: Quality, trips
 
 
 def test_a_released_or_a_mild_interlock_does_not_trip() -> None:
-    assert interlocks.tripped(envelope(), (2,), snapshot(0)) is None
+    for released in (0, 2):
+        assert interlocks.tripped(envelope(), (released,), snapshot(0)) is None
     assert interlocks.tripped(with_lock(trips=False), (-1,), snapshot(0)) is None
