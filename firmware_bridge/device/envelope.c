@@ -368,6 +368,7 @@ void envelope_init(envelope_state *state, int64_t now_ns)
         loop invariant \forall integer j; 0 <= j < i ==>
             sound_memory(&state->actuators[j], &ENVELOPE_MOTIONS[j]) &&
             state->actuators[j].last == ENVELOPE_MOTIONS[j].safe_counts;
+        loop invariant sound_tables;
         loop assigns i, state->actuators[0 .. ENVELOPE_ACTUATORS - 1];
         loop variant ENVELOPE_ACTUATORS - i;
     */
@@ -383,6 +384,7 @@ void envelope_init(envelope_state *state, int64_t now_ns)
     /*@ loop invariant 0 <= k <= ENVELOPE_INTERLOCKS;
         loop invariant \forall integer j; 0 <= j < k ==>
             state->locks[j] == -ENVELOPE_LOCKS[j].clear_after_ticks;
+        loop invariant sound_tables;
         loop assigns k, state->locks[0 .. ENVELOPE_INTERLOCKS - 1];
         loop variant ENVELOPE_INTERLOCKS - k;
     */
@@ -397,6 +399,7 @@ void envelope_restart(envelope_state *state, const int32_t *measured)
         loop invariant \forall integer j; 0 <= j < i ==>
             ENVELOPE_MOTIONS[j].min_counts <= state->actuators[j].last &&
             state->actuators[j].last <= ENVELOPE_MOTIONS[j].max_counts;
+        loop invariant sound_tables;
         loop assigns i, state->actuators[0 .. ENVELOPE_ACTUATORS - 1];
         loop variant ENVELOPE_ACTUATORS - i;
     */
@@ -416,6 +419,7 @@ void envelope_step(envelope_state *state, const envelope_input *input, int64_t n
     now = begin(state, input->mode, now_ns, verdict);
     /*@ loop invariant 0 <= i <= ENVELOPE_ACTUATORS;
         loop invariant 0 <= verdict->count <= 1 + 3 * i;
+        loop invariant sound_tables;
         loop assigns i, verdict->command[0 .. ENVELOPE_ACTUATORS - 1], verdict->count,
             verdict->reasons[0 .. ENVELOPE_REASONS_MAX - 1];
         loop variant ENVELOPE_ACTUATORS - i;
@@ -425,6 +429,7 @@ void envelope_step(envelope_state *state, const envelope_input *input, int64_t n
     }
     /*@ loop invariant 0 <= k <= ENVELOPE_EXCLUSIVES;
         loop invariant 0 <= verdict->count <= 1 + 3 * ENVELOPE_ACTUATORS + k;
+        loop invariant sound_tables;
         loop assigns k, verdict->command[0 .. ENVELOPE_ACTUATORS - 1], verdict->count,
             verdict->reasons[0 .. ENVELOPE_REASONS_MAX - 1];
         loop variant ENVELOPE_EXCLUSIVES - k;
@@ -438,6 +443,7 @@ void envelope_step(envelope_state *state, const envelope_input *input, int64_t n
         loop invariant verdict->count <=
             1 + 3 * ENVELOPE_ACTUATORS + ENVELOPE_EXCLUSIVES + ENVELOPE_FORCES;
         loop invariant sound_locks(state);
+        loop invariant sound_tables;
         loop assigns k, state->locks[0 .. ENVELOPE_INTERLOCKS - 1], verdict->command[0 .. ENVELOPE_ACTUATORS - 1], verdict->count,
             verdict->reasons[0 .. ENVELOPE_REASONS_MAX - 1];
         loop variant ENVELOPE_INTERLOCKS - k;
@@ -457,6 +463,7 @@ void envelope_step(envelope_state *state, const envelope_input *input, int64_t n
         loop invariant \forall integer j; 0 <= j < i ==> in_range(&verdict->command[0], j) &&
             state->actuators[j].last == verdict->command[j];
         loop invariant sound_actuators(state);
+        loop invariant sound_tables;
         loop assigns i, state->actuators[0 .. ENVELOPE_ACTUATORS - 1],
             verdict->command[0 .. ENVELOPE_ACTUATORS - 1], verdict->count,
             verdict->reasons[0 .. ENVELOPE_REASONS_MAX - 1];
