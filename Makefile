@@ -38,6 +38,7 @@ prove:  ## Frama-C on the envelope in C: every contract, no alarm (installs it w
 	@bash firmware_bridge/device/prove/prove.sh
 
 bench: $(VENV)/.test  ## measure the control process beside a hand-written loop
+	$(BIN)/python bench/envelope.py
 	$(BIN)/python bench/tick.py
 
 model: $(VENV)/.test  ## train, quantize and score the air-handler model anew (needs PyTorch)
