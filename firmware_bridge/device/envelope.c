@@ -257,6 +257,8 @@ static int64_t travel_left(int64_t budget, const envelope_motion *motion, int64_
     if (distance > motion->travel_max_counts / 2) {
         return 0;
     }
+    //@ assert 2 * distance <= motion->travel_max_counts;
+    //@ assert 0 <= 2 * distance * motion->travel_window_ns;
     //@ assert 2 * distance * motion->travel_window_ns <= motion->travel_full;
     budget -= 2 * distance * motion->travel_window_ns;
     return budget > 0 ? budget : 0;
