@@ -129,62 +129,63 @@ typedef struct {
 
 /* ---- what is proved (make prove): the contract language is ACSL ------------------------- */
 
-/*@ // What safety/checks.py demands of the tables of every device.
-    predicate sound_motion(envelope_motion *m) =
-        -32767 <= m->min_counts <= m->safe_counts <= m->max_counts <= 32767 &&
-        0 < m->rate_up_counts_per_s && 0 < m->rate_down_counts_per_s &&
-        0 < m->ramp_counts_per_s && 0 < m->travel_max_counts &&
-        0 < m->travel_window_ns <= 1000000000000000 &&
-        0 < m->travel_full <= 1152921504606846976 &&
-        0 <= m->dwell_ns <= 1000000000000000 && 0 <= m->hold_ns <= 1000000000000000;
-    predicate sound_travel(envelope_motion *m) =
-        m->travel_max_counts * m->travel_window_ns == m->travel_full;
-    predicate sound_lock(envelope_interlock *k) =
-        1 <= k->engage_after_ticks && 1 <= k->clear_after_ticks &&
-        0 <= k->sensor < ENVELOPE_SENSORS &&
-        0 <= k->first_force <= k->end_force <= ENVELOPE_FORCES;
-    predicate sound_pair(envelope_exclusive *p) =
-        0 <= p->first < ENVELOPE_ACTUATORS && 0 <= p->second < ENVELOPE_ACTUATORS;
+/*@ // What safety/checks.py demands of the tables of every device, by row.
+    predicate sound_motion(integer i) =
+        -32767 <= ENVELOPE_MOTIONS[i].min_counts <= ENVELOPE_MOTIONS[i].safe_counts &&
+        ENVELOPE_MOTIONS[i].safe_counts <= ENVELOPE_MOTIONS[i].max_counts <= 32767 &&
+        0 < ENVELOPE_MOTIONS[i].rate_up_counts_per_s &&
+        0 < ENVELOPE_MOTIONS[i].rate_down_counts_per_s &&
+        0 < ENVELOPE_MOTIONS[i].ramp_counts_per_s &&
+        0 < ENVELOPE_MOTIONS[i].travel_max_counts &&
+        0 < ENVELOPE_MOTIONS[i].travel_window_ns <= 1000000000000000 &&
+        0 < ENVELOPE_MOTIONS[i].travel_full <= 1152921504606846976 &&
+        0 <= ENVELOPE_MOTIONS[i].dwell_ns <= 1000000000000000 &&
+        0 <= ENVELOPE_MOTIONS[i].hold_ns <= 1000000000000000;
+    predicate sound_travel(integer i) =
+        ENVELOPE_MOTIONS[i].travel_max_counts * ENVELOPE_MOTIONS[i].travel_window_ns ==
+            ENVELOPE_MOTIONS[i].travel_full;
+    predicate sound_lock(integer k) =
+        1 <= ENVELOPE_LOCKS[k].engage_after_ticks && 1 <= ENVELOPE_LOCKS[k].clear_after_ticks &&
+        0 <= ENVELOPE_LOCKS[k].sensor < ENVELOPE_SENSORS &&
+        0 <= ENVELOPE_LOCKS[k].first_force <= ENVELOPE_LOCKS[k].end_force <= ENVELOPE_FORCES;
+    predicate sound_pair(integer p) =
+        0 <= ENVELOPE_PAIRS[p].first < ENVELOPE_ACTUATORS &&
+        0 <= ENVELOPE_PAIRS[p].second < ENVELOPE_ACTUATORS;
 
     predicate sound_forces = \forall integer f; 0 <= f < ENVELOPE_FORCES ==>
         0 <= ENVELOPE_FORCED[f].actuator < ENVELOPE_ACTUATORS;
     predicate sound_tables =
-        (\forall integer i; 0 <= i < ENVELOPE_ACTUATORS ==>
-            sound_motion(&ENVELOPE_MOTIONS[i]) && sound_travel(&ENVELOPE_MOTIONS[i])) &&
-        (\forall integer k; 0 <= k < ENVELOPE_INTERLOCKS ==> sound_lock(&ENVELOPE_LOCKS[k])) &&
+        (\forall integer i; 0 <= i < ENVELOPE_ACTUATORS ==> sound_motion(i) && sound_travel(i)) &&
+        (\forall integer k; 0 <= k < ENVELOPE_INTERLOCKS ==> sound_lock(k)) &&
         (\forall integer k; 0 <= k < ENVELOPE_INTERLOCKS - 1 ==>
             ENVELOPE_LOCKS[k].end_force == ENVELOPE_LOCKS[k + 1].first_force) &&
         (0 < ENVELOPE_INTERLOCKS ==> ENVELOPE_LOCKS[0].first_force == 0) &&
-        (\forall integer p; 0 <= p < ENVELOPE_EXCLUSIVES ==> sound_pair(&ENVELOPE_PAIRS[p])) &&
+        (\forall integer p; 0 <= p < ENVELOPE_EXCLUSIVES ==> sound_pair(p)) &&
         sound_forces;
 
     // What every call needs of its memory, and leaves behind. The last command may be
     // anything: the last test does not trust it.
-    predicate sound_memory(envelope_memory *a, envelope_motion *m) =
-        0 <= a->carry_up <= 1000000000 && 0 <= a->carry_down <= 1000000000 &&
-        0 <= a->travel <= m->travel_full &&
-        0 <= a->rest_ns <= m->dwell_ns;
+    predicate sound_memory(envelope_memory a, integer i) =
+        0 <= a.carry_up <= 1000000000 && 0 <= a.carry_down <= 1000000000 &&
+        0 <= a.travel <= ENVELOPE_MOTIONS[i].travel_full &&
+        0 <= a.rest_ns <= ENVELOPE_MOTIONS[i].dwell_ns;
+    predicate sound_lock_memory(integer n, integer k) =
+        -ENVELOPE_LOCKS[k].clear_after_ticks <= n < ENVELOPE_LOCKS[k].engage_after_ticks;
     predicate sound_time(integer ns) = 0 <= ns <= 4611686018427387904;
-    predicate sound_actuators(envelope_state *s) = \forall integer i;
-        0 <= i < ENVELOPE_ACTUATORS ==> sound_memory(&s->actuators[i], &ENVELOPE_MOTIONS[i]);
-    predicate sound_locks(envelope_state *s) = \forall integer k;
-        0 <= k < ENVELOPE_INTERLOCKS ==>
-        -ENVELOPE_LOCKS[k].clear_after_ticks <= s->locks[k] &&
-        s->locks[k] < ENVELOPE_LOCKS[k].engage_after_ticks;
-    predicate sound_times(envelope_state *s) = sound_time(s->now_ns) &&
-        (s->ramp_since_ns == -1 || sound_time(s->ramp_since_ns));
-    predicate in_range(int32_t *command, integer i) =
-        ENVELOPE_MOTIONS[i].min_counts <= command[i] <= ENVELOPE_MOTIONS[i].max_counts;
+    predicate sound_actuators(envelope_state s) = \forall integer i;
+        0 <= i < ENVELOPE_ACTUATORS ==> sound_memory(s.actuators[i], i);
+    predicate sound_locks(envelope_state s) = \forall integer k;
+        0 <= k < ENVELOPE_INTERLOCKS ==> sound_lock_memory(s.locks[k], k);
+    predicate sound_times(envelope_state s) = sound_time(s.now_ns) &&
+        (s.ramp_since_ns == -1 || sound_time(s.ramp_since_ns));
+    predicate in_range(integer counts, integer i) =
+        ENVELOPE_MOTIONS[i].min_counts <= counts <= ENVELOPE_MOTIONS[i].max_counts;
 */
 
 /* At boot: everything safe, nothing saved up, every interlock engaged. */
 /*@ requires \valid(state) && sound_tables && sound_time(now_ns);
-    requires \separated(state, &ENVELOPE_MOTIONS[0 .. ENVELOPE_ACTUATORS - 1],
-        &ENVELOPE_LOCKS[0 .. ENVELOPE_INTERLOCKS - 1],
-        &ENVELOPE_FORCED[0 .. ENVELOPE_FORCES - 1],
-        &ENVELOPE_PAIRS[0 .. ENVELOPE_EXCLUSIVES - 1]);
     assigns *state;
-    ensures sound_times(state) && sound_actuators(state) && sound_locks(state);
+    ensures sound_times(*state) && sound_actuators(*state) && sound_locks(*state);
     ensures safe: \forall integer i; 0 <= i < ENVELOPE_ACTUATORS ==>
         state->actuators[i].last == ENVELOPE_MOTIONS[i].safe_counts;
     ensures engaged: \forall integer k; 0 <= k < ENVELOPE_INTERLOCKS ==> state->locks[k] < 0;
@@ -194,34 +195,26 @@ void envelope_init(envelope_state *state, int64_t now_ns);
 /* Continue from what the hardware applies, so that activation makes no jump. */
 /*@ requires \valid(state) && \valid_read(measured + (0 .. ENVELOPE_ACTUATORS - 1));
     requires \separated(state, measured + (0 .. ENVELOPE_ACTUATORS - 1));
-    requires \separated(state, &ENVELOPE_MOTIONS[0 .. ENVELOPE_ACTUATORS - 1],
-        &ENVELOPE_LOCKS[0 .. ENVELOPE_INTERLOCKS - 1],
-        &ENVELOPE_FORCED[0 .. ENVELOPE_FORCES - 1],
-        &ENVELOPE_PAIRS[0 .. ENVELOPE_EXCLUSIVES - 1]);
-    requires sound_tables && sound_actuators(state);
+    requires sound_tables && sound_actuators(*state);
     assigns state->actuators[0 .. ENVELOPE_ACTUATORS - 1];
-    ensures sound_actuators(state);
+    ensures sound_actuators(*state);
     ensures in_range: \forall integer i; 0 <= i < ENVELOPE_ACTUATORS ==>
-        ENVELOPE_MOTIONS[i].min_counts <= state->actuators[i].last &&
-        state->actuators[i].last <= ENVELOPE_MOTIONS[i].max_counts;
+        in_range(state->actuators[i].last, i);
 */
 void envelope_restart(envelope_state *state, const int32_t *measured);
 
 /* One tick: the next state, and a complete command with every reason that shaped it. */
 /*@ requires \valid(state) && \valid_read(input) && \valid(verdict);
-    requires \separated(state, input, verdict, &ENVELOPE_MOTIONS[0 .. ENVELOPE_ACTUATORS - 1],
-        &ENVELOPE_LOCKS[0 .. ENVELOPE_INTERLOCKS - 1],
-        &ENVELOPE_FORCED[0 .. ENVELOPE_FORCES - 1],
-        &ENVELOPE_PAIRS[0 .. ENVELOPE_EXCLUSIVES - 1]);
+    requires \separated(state, input, verdict);
     requires sound_tables && sound_time(now_ns);
-    requires sound_times(state) && sound_actuators(state) && sound_locks(state);
+    requires sound_times(*state) && sound_actuators(*state) && sound_locks(*state);
     assigns *state, *verdict;
     ensures in_range: \forall integer i; 0 <= i < ENVELOPE_ACTUATORS ==>
-        in_range(&verdict->command[0], i);
+        in_range(verdict->command[i], i);
     ensures remembered: \forall integer i; 0 <= i < ENVELOPE_ACTUATORS ==>
         state->actuators[i].last == verdict->command[i];
     ensures 0 <= verdict->count <= ENVELOPE_REASONS_MAX;
-    ensures sound_times(state) && sound_actuators(state) && sound_locks(state);
+    ensures sound_times(*state) && sound_actuators(*state) && sound_locks(*state);
     ensures state->now_ns >= \old(state->now_ns);
 */
 void envelope_step(envelope_state *state, const envelope_input *input, int64_t now_ns,
