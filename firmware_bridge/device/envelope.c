@@ -187,9 +187,9 @@ static int32_t advance(int k, int32_t n, bool good, int32_t value)
         return engaged;
     }
     if (n < 0) {
-        return ENVELOPE_LOCKS[k].clear_min <= value && value <= ENVELOPE_LOCKS[k].clear_max
-                   ? n + 1
-                   : engaged;
+        const bool clear =
+            ENVELOPE_LOCKS[k].clear_min <= value && value <= ENVELOPE_LOCKS[k].clear_max;
+        return clear ? n + 1 : engaged;
     }
     if (ENVELOPE_LOCKS[k].ok_min <= value && value <= ENVELOPE_LOCKS[k].ok_max) {
         return 0;
@@ -256,10 +256,11 @@ static int64_t travel_left(int64_t budget, int i, int64_t distance)
     if (distance > ENVELOPE_MOTIONS[i].travel_max_counts / 2) {
         return 0;
     }
-    //@ assert 2 * distance <= ENVELOPE_MOTIONS[i].travel_max_counts;
-    //@ assert 0 <= 2 * distance * ENVELOPE_MOTIONS[i].travel_window_ns;
-    //@ assert 2 * distance * ENVELOPE_MOTIONS[i].travel_window_ns <= ENVELOPE_MOTIONS[i].travel_full;
-    budget -= 2 * distance * ENVELOPE_MOTIONS[i].travel_window_ns;
+    const int64_t twice = 2 * distance;
+    //@ assert 0 <= twice <= ENVELOPE_MOTIONS[i].travel_max_counts;
+    /*@ assert 0 <= twice * ENVELOPE_MOTIONS[i].travel_window_ns <=
+            ENVELOPE_MOTIONS[i].travel_max_counts * ENVELOPE_MOTIONS[i].travel_window_ns; */
+    budget -= twice * ENVELOPE_MOTIONS[i].travel_window_ns;
     return budget > 0 ? budget : 0;
 }
 

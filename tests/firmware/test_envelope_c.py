@@ -16,20 +16,20 @@ HEADER = toolchain.DEVICE / "limits_air_handler.h"
 HISTORIES = {"air-handler": 90, "uneven": 120, "wide": 10, "extreme": 60, "bare": 40}
 # One wrong character or line each, in every part of the step.
 MUTANTS = (
-    ("counts > motion->max_counts", "counts > motion->max_counts + 1"),
+    ("(counts > ENVELOPE_MOTIONS[i].max", "(counts - 1 > ENVELOPE_MOTIONS[i].max"),
     ("target < last - reach ?", "target < last - reach - 1 ?"),
-    ("budget : motion->travel_full;", "budget : motion->travel_full - 1;"),
+    ("budget : ENVELOPE_MOTIONS[i].travel_full;", "budget : ENVELOPE_MOTIONS[i].travel_full - 1;"),
     ("now.dt_ns < DT_MAX_NS ?", "now.dt_ns < 2 * DT_MAX_NS ?"),
     ("memory->rest_ns > now->dt_ns", "memory->rest_ns >= now->dt_ns"),
-    ("ramping_ns >= motion->hold_ns", "ramping_ns > motion->hold_ns"),
+    ("ramping_ns < ENVELOPE_MOTIONS[i].hold", "ramping_ns <= ENVELOPE_MOTIONS[i].hold"),
     ("last <= first_closed", "last < first_closed"),
-    ("n + 1 < lock->engage", "n < lock->engage"),
-    ("value <= lock->clear_max", "value < lock->clear_max"),
+    ("n + 1 < ENVELOPE_LOCKS[k].engage", "n < ENVELOPE_LOCKS[k].engage"),
+    ("value <= ENVELOPE_LOCKS[k].clear_max", "value < ENVELOPE_LOCKS[k].clear_max"),
     ("left < NS_PER_S ?", "left < 2 * NS_PER_S ?"),
-    ("budget -= 2 * distance", "budget -= distance"),
+    ("twice = 2 * distance", "twice = distance"),
     ("    if (left < 0) {", "    if (left < -1) {"),
-    ("memory->rest_ns = motion->dwell_ns;\n    }", "}"),
-    ("counts <= motion->max_counts) {", "counts <= motion->max_counts + 1) {"),
+    ("memory->rest_ns = ENVELOPE_MOTIONS[i].dwell_ns;\n    }", "}"),
+    ("counts <= ENVELOPE_MOTIONS[i].max", "counts - 1 <= ENVELOPE_MOTIONS[i].max"),
 )
 
 

@@ -14,32 +14,31 @@
 static void tables_are_sound(void)
 {
     /*@ loop invariant 0 <= i <= ENVELOPE_ACTUATORS;
-        loop invariant \forall integer j; 0 <= j < i ==>
-            sound_motion(&ENVELOPE_MOTIONS[j]) && sound_travel(&ENVELOPE_MOTIONS[j]);
+        loop invariant \forall integer j; 0 <= j < i ==> sound_motion(j) && sound_travel(j);
         loop assigns i;
     */
     for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
-        //@ assert sound_motion(&ENVELOPE_MOTIONS[i]) && sound_travel(&ENVELOPE_MOTIONS[i]);
+        //@ assert sound_motion(i) && sound_travel(i);
     }
     /*@ loop invariant 0 <= k <= ENVELOPE_INTERLOCKS;
-        loop invariant \forall integer j; 0 <= j < k ==> sound_lock(&ENVELOPE_LOCKS[j]);
+        loop invariant \forall integer j; 0 <= j < k ==> sound_lock(j);
         loop invariant \forall integer j; 0 <= j < k && j < ENVELOPE_INTERLOCKS - 1 ==>
             ENVELOPE_LOCKS[j].end_force == ENVELOPE_LOCKS[j + 1].first_force;
         loop assigns k;
     */
     for (int k = 0; k < ENVELOPE_INTERLOCKS; k++) {
-        //@ assert sound_lock(&ENVELOPE_LOCKS[k]);
+        //@ assert sound_lock(k);
         if (k < ENVELOPE_INTERLOCKS - 1) {
             //@ assert ENVELOPE_LOCKS[k].end_force == ENVELOPE_LOCKS[k + 1].first_force;
         }
     }
     //@ assert 0 < ENVELOPE_INTERLOCKS ==> ENVELOPE_LOCKS[0].first_force == 0;
     /*@ loop invariant 0 <= p <= ENVELOPE_EXCLUSIVES;
-        loop invariant \forall integer j; 0 <= j < p ==> sound_pair(&ENVELOPE_PAIRS[j]);
+        loop invariant \forall integer j; 0 <= j < p ==> sound_pair(j);
         loop assigns p;
     */
     for (int p = 0; p < ENVELOPE_EXCLUSIVES; p++) {
-        //@ assert sound_pair(&ENVELOPE_PAIRS[p]);
+        //@ assert sound_pair(p);
     }
     /*@ loop invariant 0 <= f <= ENVELOPE_FORCES;
         loop invariant \forall integer j; 0 <= j < f ==>
@@ -110,7 +109,7 @@ int main(void)
         any_memory(&state);
         envelope_step(&state, &input, any_time(), &verdict);
         for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
-            //@ assert in_range: in_range(&verdict.command[0], i);
+            //@ assert in_range: in_range(verdict.command[i], i);
         }
     }
     return 0;
