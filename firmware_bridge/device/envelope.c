@@ -291,7 +291,8 @@ static void book(envelope_memory *memory, int i, speeds speed, int32_t counts, i
     requires sound_time(now_ns) && sound_time(state->now_ns);
     requires state->ramp_since_ns == -1 || sound_time(state->ramp_since_ns);
     requires verdict->count == 0;
-    assigns state->now_ns, state->ramp_since_ns, verdict->count, verdict->reasons[0 .. ENVELOPE_REASONS_MAX - 1];
+    assigns state->now_ns, state->ramp_since_ns, verdict->count,
+        verdict->reasons[0 .. ENVELOPE_REASONS_MAX - 1];
     ensures 0 <= verdict->count <= 1 && 0 <= \result.dt_ns <= DT_MAX_NS;
     ensures sound_time(state->now_ns) && \result.mode == mode;
     ensures state->now_ns >= \old(state->now_ns);
@@ -435,7 +436,8 @@ void envelope_step(envelope_state *state, const envelope_input *input, int64_t n
         loop invariant verdict->count <=
             1 + 3 * ENVELOPE_ACTUATORS + ENVELOPE_EXCLUSIVES + ENVELOPE_FORCES;
         loop invariant sound_locks(*state);
-        loop assigns k, state->locks[0 .. ENVELOPE_INTERLOCKS - 1], verdict->command[0 .. ENVELOPE_ACTUATORS - 1], verdict->count,
+        loop assigns k, state->locks[0 .. ENVELOPE_INTERLOCKS - 1],
+            verdict->command[0 .. ENVELOPE_ACTUATORS - 1], verdict->count,
             verdict->reasons[0 .. ENVELOPE_REASONS_MAX - 1];
         loop variant ENVELOPE_INTERLOCKS - k;
     */

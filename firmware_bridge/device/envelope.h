@@ -184,6 +184,10 @@ typedef struct {
 
 /* At boot: everything safe, nothing saved up, every interlock engaged. */
 /*@ requires \valid(state) && sound_tables && sound_time(now_ns);
+    requires \separated(state, &ENVELOPE_MOTIONS[0 .. ENVELOPE_ACTUATORS - 1],
+        &ENVELOPE_LOCKS[0 .. ENVELOPE_INTERLOCKS - 1],
+        &ENVELOPE_FORCED[0 .. ENVELOPE_FORCES - 1],
+        &ENVELOPE_PAIRS[0 .. ENVELOPE_EXCLUSIVES - 1]);
     assigns *state;
     ensures sound_times(*state) && sound_actuators(*state) && sound_locks(*state);
     ensures safe: \forall integer i; 0 <= i < ENVELOPE_ACTUATORS ==>
@@ -195,6 +199,10 @@ void envelope_init(envelope_state *state, int64_t now_ns);
 /* Continue from what the hardware applies, so that activation makes no jump. */
 /*@ requires \valid(state) && \valid_read(measured + (0 .. ENVELOPE_ACTUATORS - 1));
     requires \separated(state, measured + (0 .. ENVELOPE_ACTUATORS - 1));
+    requires \separated(state, &ENVELOPE_MOTIONS[0 .. ENVELOPE_ACTUATORS - 1],
+        &ENVELOPE_LOCKS[0 .. ENVELOPE_INTERLOCKS - 1],
+        &ENVELOPE_FORCED[0 .. ENVELOPE_FORCES - 1],
+        &ENVELOPE_PAIRS[0 .. ENVELOPE_EXCLUSIVES - 1]);
     requires sound_tables && sound_actuators(*state);
     assigns state->actuators[0 .. ENVELOPE_ACTUATORS - 1];
     ensures sound_actuators(*state);
@@ -205,7 +213,10 @@ void envelope_restart(envelope_state *state, const int32_t *measured);
 
 /* One tick: the next state, and a complete command with every reason that shaped it. */
 /*@ requires \valid(state) && \valid_read(input) && \valid(verdict);
-    requires \separated(state, input, verdict);
+    requires \separated(state, input, verdict, &ENVELOPE_MOTIONS[0 .. ENVELOPE_ACTUATORS - 1],
+        &ENVELOPE_LOCKS[0 .. ENVELOPE_INTERLOCKS - 1],
+        &ENVELOPE_FORCED[0 .. ENVELOPE_FORCES - 1],
+        &ENVELOPE_PAIRS[0 .. ENVELOPE_EXCLUSIVES - 1]);
     requires sound_tables && sound_time(now_ns);
     requires sound_times(*state) && sound_actuators(*state) && sound_locks(*state);
     assigns *state, *verdict;
