@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime as ort
-from observation import ACTUATORS, ROWS
+from observation import ACTUATORS, MIXED, OCCUPANCY, ROWS, SEEN
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import (
     CalibrationDataReader,
@@ -28,38 +28,92 @@ from edge_agent.sim.episodes import FloatArray
 OPSET = 17
 NAME, VERSION = "air-handler-policy", "1.0.0"
 FLOAT_FILE, INT8_FILE, GOLDEN_FILE = "policy.fp32.onnx", "policy.int8.onnx", "golden.json"
+# Exact whatever the quantization: these are rules, not weights.
+_RULES = (
+    "split",
+    "mixed_air",
+    "occupied",
+    "gap",
+    "half_gap",
+    "warm",
+    "share",
+    "least",
+    "target",
+    "beyond",
+    "twice",
+    "above",
+    "held",
+    "below",
+    "action",
+)
 GOLDEN_TOLERANCE_PERCENT = 2.0  # int8 kernels of different CPUs round differently
 
 
-def build(weights: dict[str, Any]) -> onnx.ModelProto:
-    """The graph of the network: [batch, n] standardised, two hidden layers, clipped [batch, m]."""
-    constants, nodes = [], []
+class _Graph:
+    """Nodes and constants of a graph under construction."""
 
-    def constant(name: str, value: Any) -> str:
-        constants.append(numpy_helper.from_array(np.asarray(value, np.float32), name))
+    def __init__(self) -> None:
+        self.constants: list[Any] = []
+        self.nodes: list[Any] = []
+
+    def constant(self, name: str, value: Any, kind: Any = np.float32) -> str:
+        self.constants.append(numpy_helper.from_array(np.asarray(value, kind), name))
         return name
 
-    def node(kind: str, inputs: list[str], output: str) -> str:
-        nodes.append(helper.make_node(kind, inputs, [output], name=output))
+    def node(self, kind: str, inputs: list[str], output: str) -> str:
+        self.nodes.append(helper.make_node(kind, inputs, [output], name=output))
         return output
 
-    x = node("Sub", ["observation", constant("mean", weights["mean"])], "centred")
+
+def build(weights: dict[str, Any]) -> onnx.ModelProto:
+    """The graph, [batch, n] to [batch, m]: standardise, two hidden layers, stops, rules."""
+    graph = _Graph()
+    constant, node = graph.constant, graph.node
+    parts = constant("parts", [SEEN, len(ACTUATORS)], np.int64)
+    split = helper.make_node("Split", ["observation", parts], ["seen", "last"], "split", axis=1)
+    graph.nodes.append(split)
+    x = node("Sub", ["seen", constant("mean", weights["mean"])], "centred")
     x = node("Mul", [x, constant("scale", weights["scale"])], "standardised")
     for i, (weight, bias) in enumerate(weights["layers"]):
         x = node("MatMul", [x, constant(f"weight{i}", weight.T)], f"product{i}")
         x = node("Add", [x, constant(f"bias{i}", bias)], f"sum{i}")
         if i < len(weights["layers"]) - 1:
             x = node("Relu", [x], f"hidden{i}")
-    node("Clip", [x, constant("low", 0.0), constant("high", 100.0)], "action")
+    node("Clip", [x, constant("low", 0.0), constant("high", 100.0)], "position")
+    _rules(graph, weights)
     ports = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", width])
         for name, width in (("observation", len(ROWS)), ("action", len(ACTUATORS)))
     ]
-    graph = helper.make_graph(nodes, NAME, ports[:1], ports[1:], constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
+    built = helper.make_graph(graph.nodes, NAME, ports[:1], ports[1:], graph.constants)
+    model = helper.make_model(built, opset_imports=[helper.make_opsetid("", OPSET)])
     model.ir_version = 8
     onnx.checker.check_model(model)
     return model
+
+
+def _rules(graph: _Graph, weights: dict[str, Any]) -> None:
+    """Least outdoor air and the play, as network.py has them: from "position" to "action"."""
+    constant, node = graph.constant, graph.node
+    for name, column in (("mixed_air", MIXED), ("occupied", OCCUPANCY)):
+        picked = helper.make_node(
+            "Gather", ["seen", constant(f"{name}_at", [column], np.int64)], [name], name, axis=1
+        )
+        graph.nodes.append(picked)
+    gap = node("Sub", ["mixed_air", constant("no_air", weights["no_air"])], "gap")
+    half = node("Mul", [gap, constant("half", 0.5)], "half_gap")
+    warm = node("Clip", [half, "low", constant("one", 1.0)], "warm")
+    share = node("Mul", [warm, "occupied"], "share")
+    least = node("Mul", [share, constant("damper_least", weights["least"])], "least")
+    target = node("Max", ["position", least], "target")
+    play = constant("play", weights["play"])
+    above = node(
+        "Min",
+        [node("Add", [target, play], "beyond"), node("Add", [target, target], "twice")],
+        "above",
+    )
+    held = node("Min", ["last", above], "held")
+    node("Max", [held, node("Sub", [target, play], "below"), least], "action")
 
 
 class _Calibration(CalibrationDataReader):  # type: ignore[misc]
@@ -84,8 +138,9 @@ def quantize(model: onnx.ModelProto, method: str, observations: FloatArray) -> b
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         onnx.save(model, source)
-        kept = ["product0", "sum0", "hidden0", "centred", "standardised"]
-        excluded = kept if method.endswith("-inner") else []
+        excluded = [*_RULES]
+        if method.endswith("-inner"):
+            excluded += ["product0", "sum0", "hidden0", "centred", "standardised"]
         if method.startswith("dynamic"):
             quantize_dynamic(
                 source,

@@ -51,7 +51,7 @@ def fit(net: PolicyNet, data: list[Samples], steps: int, generator: torch.Genera
     error = 0.0
     for _ in range(steps):
         pick = torch.randint(len(x), (2048,), generator=generator)
-        difference = net(x[pick]) - y[pick]
+        difference = net.target(x[pick]) - y[pick]
         loss = torch.nn.functional.huber_loss(difference, torch.zeros_like(difference), delta=10.0)
         optimiser.zero_grad()
         loss.backward()

@@ -5,7 +5,8 @@ runtime's own edge_agent/decision/features.py does, in training as on the device
 
 Noisy measurements enter through means only: at ten decisions a second the noise of a single
 sample would become valve travel. The means of the control error over minutes are leaky
-integrals; with them the policy makes up for a coil it cannot see.
+integrals; with them the policy makes up for a coil it cannot see. The last commands serve
+the play behind the network only (network.py).
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from edge_agent.decision.features import FeatureKind, Features, FeatureSpec
 from edge_agent.safety.devices.air_handler import ENVELOPE
 
-VALUE, MEAN = FeatureKind.VALUE, FeatureKind.MEAN
+VALUE, MEAN, COMMAND = FeatureKind.VALUE, FeatureKind.MEAN, FeatureKind.COMMAND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,13 @@ def _error(tau_s: float) -> Row:
     return Row(spec=spec, minimum=-30.0, maximum=35.0)
 
 
+def _command(actuator: str) -> Row:
+    return Row(spec=FeatureSpec(kind=COMMAND, channel=actuator), minimum=0.0, maximum=100.0)
+
+
+SENSORS = tuple(sensor.name for sensor in ENVELOPE.sensors)
+ACTUATORS = tuple(actuator.name for actuator in ENVELOPE.actuators)
+
 ROWS = (
     _value("supply_setpoint", 8.0, 34.0),
     _mean("supply_setpoint", 60.0, 8.0, 34.0),
@@ -57,10 +65,11 @@ ROWS = (
     _value("occupancy", -0.01, 1.01),
     _mean("fan_status", 120.0, -0.01, 1.01),
     _mean("fan_status", 1200.0, -0.01, 1.01),  # how much of the slow errors is the night's
+    *(_command(actuator) for actuator in ACTUATORS),  # last, in order: the play reads them
 )
-
-SENSORS = tuple(sensor.name for sensor in ENVELOPE.sensors)
-ACTUATORS = tuple(actuator.name for actuator in ENVELOPE.actuators)
+OCCUPANCY = ROWS.index(_value("occupancy", -0.01, 1.01))
+MIXED = ROWS.index(_mean("mixed_temperature", 8.0, -10.0, 45.0))
+SEEN = len(ROWS) - len(ACTUATORS)  # rows that the network itself sees
 
 
 def new_features() -> Features:

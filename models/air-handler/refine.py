@@ -23,10 +23,8 @@ from edge_agent.sim.plant_fitted import FITTED
 from edge_agent.sim.thermal import State, advance, coefficients
 
 DEVICE_DT_S = 0.1
-# Prices, per second of occupied running, in K2.
+# Prices that never change, per second, in K2.
 ERROR_BEND_K = 1.5  # beyond it the squared error goes on as a straight line
-ENERGY_PER_KW = 0.01
-TRAVEL_PER_PERCENT = 0.3
 FREEZE_PER_K2 = 1.0
 VENTILATION_PER_PERCENT2 = 0.002
 REST_PER_PERCENT2 = 0.001  # anything open or turning while nobody is there
@@ -50,14 +48,30 @@ class Recipe:
     chunk_s: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """What a step costs beside its squared error, in K2: per kW of both coils, and per percent
+    that damper and valves move in it."""
+
+    energy: float
+    travel: float
+
+
 class Rollout:
     """A batch of units under a network, advanced in chunks."""
 
-    def __init__(self, episode: Episode, recipe: Recipe, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        episode: Episode,
+        recipe: Recipe,
+        generator: torch.Generator,
+        prices: Prices,
+    ) -> None:
         def tensor(value: Any) -> torch.Tensor:
             return torch.tensor(np.asarray(value), dtype=torch.float32)
 
         self._recipe, self._generator = recipe, generator
+        self._prices = prices
         self._knots = tensor(episode.knots)
         self._capacity = tensor(np.stack([episode.cooling_capacity, episode.heating_capacity]))
         # Filtered noise must be as large as it is at the device's rate.
@@ -112,7 +126,9 @@ class Rollout:
         move = (wanted - self._commands).clamp(-self._most, self._most)
         commands = (self._commands + move) * allow
         after = advance(s, commands * 0.01, world, self._capacity, self._c)
-        cost = _cost(after, wanted, commands - self._commands, world, proved)
+        energy = after.coil_w.abs().sum(0) * (self._prices.energy / 1000.0)
+        travel = (commands - self._commands)[:FAN].abs().sum(0) * self._prices.travel
+        cost = _cost(after, wanted, (energy, travel), world, proved)
         self._state, self._commands = after, commands
         self._step += 1
         return cost
@@ -126,16 +142,19 @@ class Rollout:
 
 
 def _cost(
-    s: State, wanted: torch.Tensor, move: torch.Tensor, world: torch.Tensor, proved: torch.Tensor
+    s: State,
+    wanted: torch.Tensor,
+    priced: tuple[torch.Tensor, torch.Tensor],
+    world: torch.Tensor,
+    proved: torch.Tensor,
 ) -> torch.Tensor:
-    """Mean over the batch of what a second costs."""
+    """Mean over the batch of what a step costs; `priced`: energy and travel, already in K2."""
+    energy, travel = priced
     occupied = world[OCCUPANCY]
     error = s.supply_degc - world[SETPOINT]
     bent = torch.nn.functional.huber_loss(
         error, torch.zeros_like(error), reduction="none", delta=ERROR_BEND_K
     )
-    energy = s.coil_w.abs().sum(0) * (ENERGY_PER_KW / 1000.0)
-    travel = move[:FAN].abs().sum(0) * TRAVEL_PER_PERCENT
     cold = (COLDEST_MIXED_DEGC - s.mixed_degc).clamp(min=0.0) ** 2 * FREEZE_PER_K2
     closed = (100.0 * MIN_OUTDOOR_DAMPER - wanted[0]).clamp(min=0.0) ** 2 * VENTILATION_PER_PERCENT2
     # Too cold outside for the minimum: the damper may close to keep the coil from freezing.

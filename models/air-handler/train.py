@@ -9,6 +9,8 @@ the steps and their sizes. Must not: hold any step itself.
 import argparse
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import evaluate
@@ -19,7 +21,8 @@ from airlog import EXTRACT
 from choose import choose
 from imitate import Samples, fit, gather
 from network import PolicyNet
-from refine import Recipe, Rollout
+from observation import SEEN
+from refine import Prices, Recipe, Rollout
 from weather import Weather
 
 from edge_agent.sim.episodes import FloatArray
@@ -30,9 +33,47 @@ TEACHER_SHARE = 0.2  # of the units, driven by the teacher while the learner is 
 ROUNDS, LESSONS_BATCH, FIT_STEPS, LAST_FIT_STEPS = 4, 96, 1500, 4000
 EPISODE_S, LESSON_DT_S = 3600.0, 1.0
 RECIPE = Recipe(batch=256, duration_s=EPISODE_S, dt_s=3.0, chunk_s=240.0)
-EPISODES = 90  # of refinement, each EPISODE_S / chunk_s updates
-ROUNDING_FROM = 0.6  # share of the refinement after which weights are rounded to int8
-RATE, LAST_RATE = 2e-3, 5e-5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """A part of the refinement: `episodes` of EPISODE_S / chunk_s updates each, at rates that
+    fall from the first to the last. From the share `rounding_from` on, weights are int8's."""
+
+    episodes: int
+    prices: Prices
+    ruled: bool
+    rates: tuple[float, float]
+    rounding_from: float
+
+
+# First to follow, with travel nearly free: at its full price a beginner learns to move nothing.
+FOLLOW = Stage(
+    episodes=90,
+    prices=Prices(energy=0.01, travel=0.3),
+    ruled=False,
+    rates=(2e-3, 5e-5),
+    rounding_from=0.6,
+)
+# Then, behind least air and play, to follow with less and less travel. By the seed of the
+# weather and noise that each has of its own.
+THRIFT: Mapping[int, Stage] = {
+    11: Stage(
+        episodes=36,
+        prices=Prices(energy=0.10, travel=3.0),
+        ruled=True,
+        rates=(4e-4, 2e-5),
+        rounding_from=0.0,
+    ),
+    12: Stage(
+        episodes=24,
+        prices=Prices(energy=0.12, travel=5.0),
+        ruled=True,
+        rates=(3e-4, 1e-5),
+        rounding_from=0.0,
+    ),
+}
+CALIBRATION_SEED = 13
 CALIBRATION = 4000
 
 
@@ -40,7 +81,9 @@ def imitate(weather: Weather, generator: torch.Generator) -> tuple[PolicyNet, li
     """A first network from the teacher, and the samples it learned from."""
     data = [gather(weather.draw(LESSONS_BATCH, EPISODE_S), None, 1.0, LESSON_DT_S)]
     seen = data[0][0]
+    seen = seen[:, :SEEN]  # the commands behind them need no standard
     net = PolicyNet(seen.mean(axis=0), np.maximum(seen.std(axis=0), 0.05))
+    net.ruled = False
     for number in range(ROUNDS):
         error = fit(net, data, FIT_STEPS, generator)
         print(f"imitation {number}: {error:.2f} % from the teacher", flush=True)
@@ -50,15 +93,18 @@ def imitate(weather: Weather, generator: torch.Generator) -> tuple[PolicyNet, li
     return net, data
 
 
-def refine(net: PolicyNet, weather: Weather, generator: torch.Generator) -> None:
-    """Descend on the closed loop's cost; the second part with int8 weights in place."""
-    optimiser = torch.optim.Adam(net.parameters(), lr=RATE)
-    for number in range(EPISODES):
-        done = number / EPISODES
-        net.rounding = done >= ROUNDING_FROM
+def refine(net: PolicyNet, weather: Weather, generator: torch.Generator, stage: Stage) -> None:
+    """Descend on the closed loop's cost."""
+    first, last = stage.rates
+    optimiser = torch.optim.Adam(net.parameters(), lr=first)
+    net.ruled = stage.ruled
+    for number in range(stage.episodes):
+        done = number / stage.episodes
+        net.rounding = done >= stage.rounding_from
         for group in optimiser.param_groups:
-            group["lr"] = LAST_RATE + (RATE - LAST_RATE) * (1.0 - done)
-        rollout = Rollout(weather.draw(RECIPE.batch, RECIPE.duration_s), RECIPE, generator)
+            group["lr"] = last + (first - last) * (1.0 - done)
+        episode = weather.draw(RECIPE.batch, RECIPE.duration_s)
+        rollout = Rollout(episode, RECIPE, generator, stage.prices)
         costs = []
         for _ in range(round(RECIPE.duration_s / RECIPE.chunk_s)):
             rollout.detach()
@@ -69,7 +115,7 @@ def refine(net: PolicyNet, weather: Weather, generator: torch.Generator) -> None
             optimiser.step()
             costs.append(float(cost.detach()))
         print(f"refinement {number}: cost {np.mean(costs):.4f}", flush=True)
-    net.rounding = False
+    net.rounding, net.ruled = False, True
 
 
 def calibration(net: PolicyNet, weather: Weather) -> FloatArray:
@@ -90,8 +136,11 @@ def main() -> int:
     generator = torch.Generator().manual_seed(SEED)
     weather = Weather(SEED, arguments.log)
     net, _ = imitate(weather, generator)
-    refine(net, weather, generator)
-    observations = calibration(net, weather)
+    refine(net, weather, generator, FOLLOW)
+    for seed, stage in THRIFT.items():
+        own = torch.Generator().manual_seed(seed)
+        refine(net, Weather(seed, arguments.log), own, stage)
+    observations = calibration(net, Weather(CALIBRATION_SEED, arguments.log))
     model = export.build(net.weights())
     best = choose(HERE, model, observations)
     print(f"trained in {time.monotonic() - started:.0f} s, int8 by {best.method}", flush=True)
