@@ -8,19 +8,18 @@ of the world instead of computing it.
 from typing import Final
 
 from edge_agent.core.clock import NS_PER_S
-from edge_agent.core.records import Command, Reading
-from edge_agent.sim.world import MCU_STEP_NS, World
+from edge_agent.core.records import Reading
+from edge_agent.sim.world import MCU_STEP_NS, SimulatedSensors, World
 
 CATCH_UP_MAX_NS: Final = NS_PER_S
 
 
-class LiveSensors:
+class LiveSensors(SimulatedSensors):
     """The port to the sensors that are not the microcontroller's, in real time."""
 
     def __init__(self, world: World) -> None:
-        self._world = world
+        super().__init__(world)
         self._offset_ns: int | None = None  # machine's time less world's; set by the first poll
-        self._readings = 0
         self._skipped_ns = 0
 
     def poll(self, now_ns: int) -> list[Reading]:
@@ -32,28 +31,15 @@ class LiveSensors:
             self._offset_ns += behind_ns - CATCH_UP_MAX_NS
             self._skipped_ns += behind_ns - CATCH_UP_MAX_NS
         offset_ns = self._offset_ns
-        self._world.advance_to((now_ns - offset_ns) // MCU_STEP_NS * MCU_STEP_NS)
-        readings = [
+        return [
             Reading(r.channel, r.counts, r.stamp_ns + offset_ns, r.quality)
-            for r in self._world.take_samples()
+            for r in super().poll((now_ns - offset_ns) // MCU_STEP_NS * MCU_STEP_NS)
         ]
-        self._readings += len(readings)
-        return readings
-
-    def apply(self, now_ns: int, command: Command) -> None:
-        """Sensors have nothing to move."""
-
-    def fileno(self) -> int | None:
-        """Simulated time cannot be waited for."""
-        return None
 
     def status(self) -> dict[str, int | str]:
         """Counters, and what shows that nothing here is real."""
         return {
             "hardware": "simulated",
-            "readings": self._readings,
+            **super().status(),
             "skipped_s": self._skipped_ns // NS_PER_S,
         }
-
-    def close(self) -> None:
-        """There is nothing to release."""

@@ -8,7 +8,6 @@ Everything follows from the seed: equal seeds and commands give equal bytes on t
 """
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -138,7 +137,7 @@ class SimulatedSensors:
         self._world = world
         self._readings = 0
 
-    def poll(self, now_ns: int) -> Sequence[Reading]:
+    def poll(self, now_ns: int) -> list[Reading]:
         """Samples up to `now_ns`, stamped when they were measured."""
         self._world.advance_to(now_ns)
         readings = self._world.take_samples()
