@@ -1,6 +1,6 @@
 """Scores float, int8 and the tuned PI on the same episodes at the device's rate.
 
-    python models/air-handler/evaluate.py [--episodes 100] [--card]
+    python models/air-handler/evaluate.py [--episodes 100] [--first-seed 9000] [--duration 3600] [--card]
 
 Owns: the comparison and the card. Must not: train or tune. With --card the result replaces
 the table in MODEL_CARD.md; every number there comes from here.
@@ -45,7 +45,9 @@ class Result:
         )
 
 
-def evaluate(episodes: int) -> list[Result]:
+def evaluate(
+    episodes: int, first_seed: int = FIRST_SEED, duration_s: float = DURATION_S
+) -> list[Result]:
     """Every controller on the same seeds."""
     controllers: list[tuple[str, Controller]] = [
         ("int8 (shipped)", OnnxController((HERE / INT8_FILE).read_bytes(), row_by_row=True)),
@@ -54,7 +56,7 @@ def evaluate(episodes: int) -> list[Result]:
     ]
     results = []
     for name, controller in controllers:
-        episode = sample(range(FIRST_SEED, FIRST_SEED + episodes), DURATION_S)
+        episode = sample(range(first_seed, first_seed + episodes), duration_s)
         results.append(Result(name=name, score=run(episode, controller, DEVICE_DT_S)))
     return results
 
@@ -89,9 +91,14 @@ def write_card(results: list[Result]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--episodes", type=int, default=EPISODES)
+    parser.add_argument("--first-seed", type=int, default=FIRST_SEED)
+    parser.add_argument("--duration", type=float, default=DURATION_S, help="seconds an episode")
     parser.add_argument("--card", action="store_true", help="replace the tables in the card")
     arguments = parser.parse_args()
-    results = evaluate(arguments.episodes)
+    chosen = arguments.episodes, arguments.first_seed, arguments.duration
+    if arguments.card and chosen != (EPISODES, FIRST_SEED, DURATION_S):
+        parser.error("the card is scored on its own episodes: leave out the other options")
+    results = evaluate(*chosen)
     if arguments.card:
         write_card(results)
     else:
