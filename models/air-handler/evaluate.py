@@ -1,6 +1,7 @@
 """Scores float, int8 and the tuned PI on the same episodes at the device's rate.
 
-    python models/air-handler/evaluate.py [--episodes 100] [--first-seed 9000] [--duration 3600] [--card]
+    python models/air-handler/evaluate.py [--card]
+    python models/air-handler/evaluate.py --episodes 12 --first-seed 500 --duration 1800
 
 Owns: the comparison and the card. Must not: train or tune. With --card the result replaces
 the table in MODEL_CARD.md; every number there comes from here.
