@@ -45,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         code: int = arguments.verb(arguments)
+        print(end="", flush=True)  # here, not at the interpreter's end, where nobody catches it
     except EdgeAgentError as error:
         print(f"edge-agent: {error}", file=sys.stderr)
         # What was wrong with an option's value is usage, whoever found out.
