@@ -17,6 +17,7 @@ The inner loops are written out, without a function per actuator and limit: the 
 small functions took twice as long, and this runs every tick.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from edge_agent.core.records import Mode, Reason, Rule, Snapshot, Verdict
@@ -97,14 +98,14 @@ def step(
         dt_ns = DT_MAX_NS
     mode, wanted = order
     ramp_since_ns = -1
-    motions = envelope.motions
+    rows = envelope.motion_rows
     if mode == _ACTIVE and wanted is not None:
         command = _follow(envelope, state, wanted, dt_ns, reasons)
     elif mode in (_ACTIVE, _HOLDING):
         command = list(state.last)
     elif mode == _RAMPING:
         ramp_since_ns = state.ramp_since_ns if state.ramp_since_ns >= 0 else now_ns
-        motions = _ramping(envelope, now_ns - ramp_since_ns)
+        rows = motions = _ramping(envelope, now_ns - ramp_since_ns)
         command = _ramp(envelope, state, motions, dt_ns)
     else:
         command = list(envelope.safe_counts)
@@ -117,7 +118,7 @@ def step(
     memory = EnvelopeState(
         max(now_ns, state.now_ns),
         tuple(command),
-        *_booked(motions, state, command, dt_ns),
+        *_booked(rows, state, command, dt_ns),
         locks,
         ramp_since_ns,
     )
@@ -135,13 +136,13 @@ def _follow(
     command = []
     channel = len(envelope.sensors) - 1
     _, lasts, ups, downs, travels, rests, _, _ = state
-    rows = zip(wanted, lasts, ups, downs, travels, rests, envelope.motions, strict=True)
+    rows = zip(wanted, lasts, ups, downs, travels, rests, envelope.motion_rows, strict=True)
     for wish, last, carry_up, carry_down, travel, rest_ns, motion in rows:
         channel += 1
-        if wish == last and motion.min_counts <= wish <= motion.max_counts:
+        low, high, rate_up, rate_down, full, per_ns, price, _ = motion
+        if wish == last and low <= wish <= high:
             command.append(wish)
             continue
-        low, high, rate_up, rate_down, full, per_ns, price, _ = motion
         target = wish
         if wish > high:
             target = high
@@ -152,24 +153,24 @@ def _follow(
         if rest_ns > dt_ns and target != last:
             reasons.append(Reason(_DWELL, channel, rest_ns))
             target = last
-        budget = travel + dt_ns * per_ns
-        reach = (budget if budget < full else full) // price
-        if target > last + reach:
-            reasons.append(Reason(_TRAVEL, channel, target))
-            target = last + reach
-        elif target < last - reach:
-            reasons.append(Reason(_TRAVEL, channel, target))
-            target = last - reach
+        earned = travel + dt_ns * per_ns
+        budget = earned if earned < full else full
         if target > last:
-            reach = (carry_up + rate_up * dt_ns) // NS_PER_S
-            if target > last + reach:
+            if (target - last) * price > budget:
+                reasons.append(Reason(_TRAVEL, channel, target))
+                target = last + budget // price
+            reach = last + (carry_up + rate_up * dt_ns) // NS_PER_S
+            if target > reach:
                 reasons.append(Reason(_RATE_UP, channel, target))
-                target = last + reach
+                target = reach
         elif target < last:
-            reach = (carry_down + rate_down * dt_ns) // NS_PER_S
-            if target < last - reach:
+            if (last - target) * price > budget:
+                reasons.append(Reason(_TRAVEL, channel, target))
+                target = last - budget // price
+            reach = last - (carry_down + rate_down * dt_ns) // NS_PER_S
+            if target < reach:
                 reasons.append(Reason(_RATE_DOWN, channel, target))
-                target = last - reach
+                target = reach
         command.append(target)
     return command
 
@@ -225,7 +226,7 @@ def _check_range(envelope: Envelope, command: list[int], reasons: list[Reason]) 
 
 
 def _booked(
-    motions: tuple[Motion, ...], state: EnvelopeState, command: list[int], dt_ns: int
+    motions: Sequence[tuple[int, ...]], state: EnvelopeState, command: list[int], dt_ns: int
 ) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
     """What was earned and spent: carry up, carry down, travel and rest of every actuator.
 
@@ -241,10 +242,11 @@ def _booked(
         budget = travel + per_ns * dt_ns
         if budget > full:
             budget = full
-        moved = counts - last
-        rest = rest_ns - dt_ns if rest_ns > dt_ns else 0
-        if moved:
+        if counts == last:
+            rest = rest_ns - dt_ns if rest_ns > dt_ns else 0
+        else:
             rest = dwell_ns
+            moved = counts - last
             if moved > 0:
                 up -= moved * NS_PER_S
                 budget -= moved * price

@@ -25,18 +25,18 @@ def advance(envelope: Envelope, locks: tuple[int, ...], snapshot: Snapshot) -> t
     """The memory of every interlock after this tick."""
     qualities, values = snapshot.qualities, snapshot.counts
     after = []
-    for lock, n, (sensor, _) in zip(envelope.interlocks, locks, envelope.forced, strict=True):
+    for k, lock in enumerate(envelope.interlocks):
+        n, sensor = locks[k], envelope.forced[k][0]
         value = values[sensor]
         if qualities[sensor] != _GOOD:
-            n_next = -lock.clear_after_ticks
+            n = -lock.clear_after_ticks
         elif n < 0:  # engaged
-            clear = lock.clear_min <= value <= lock.clear_max
-            n_next = n + 1 if clear else -lock.clear_after_ticks
+            n = n + 1 if lock.clear_min <= value <= lock.clear_max else -lock.clear_after_ticks
         elif lock.ok_min <= value <= lock.ok_max:
-            n_next = 0
+            n = 0
         else:
-            n_next = n + 1 if n + 1 < lock.engage_after_ticks else -lock.clear_after_ticks
-        after.append(n_next)
+            n = n + 1 if n + 1 < lock.engage_after_ticks else -lock.clear_after_ticks
+        after.append(n)
     return tuple(after)
 
 
@@ -45,8 +45,8 @@ def tripped(envelope: Envelope, locks: tuple[int, ...], snapshot: Snapshot) -> R
 
     One engaged because it sees nothing does not latch: the lost input itself acts.
     """
-    for k, (lock, n) in enumerate(zip(envelope.interlocks, locks, strict=True)):
-        if lock.trips and n < 0:
+    for k, lock in enumerate(envelope.interlocks):
+        if lock.trips and locks[k] < 0:
             sensor = envelope.forced[k][0]
             value = snapshot.counts[sensor]
             if snapshot.qualities[sensor] == _GOOD and not lock.ok_min <= value <= lock.ok_max:
@@ -59,8 +59,8 @@ def force(
 ) -> list[Reason]:
     """Put what the engaged interlocks demand into `command`; the reasons for what changed."""
     reasons = []
-    for n, (sensor, forces) in zip(locks, envelope.forced, strict=True):
-        if n < 0:
+    for k, (sensor, forces) in enumerate(envelope.forced):
+        if locks[k] < 0:
             for i, counts in forces:
                 if command[i] != counts:
                     reasons.append(Reason(_INTERLOCK, sensor, snapshot.counts[sensor]))

@@ -223,6 +223,11 @@ class Envelope:
         )
 
     @cached_property
+    def motion_rows(self) -> tuple[tuple[int, ...], ...]:
+        """`motions` as plain tuples, which unpack in half the time of named ones."""
+        return tuple(tuple(motion) for motion in self.motions)
+
+    @cached_property
     def ranges(self) -> tuple[tuple[int, int], ...]:
         """Lowest and highest counts of every actuator."""
         return tuple((a.min_counts, a.max_counts) for a in self.actuators)

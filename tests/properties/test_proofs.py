@@ -263,19 +263,20 @@ PROOFS: dict[Callable[[Any], str | None], Sequence[tuple[str, str]]] = {
     ],
     one_step_is_no_faster: [
         (
-            "if target > last + reach:\n                reasons.append(Reason(_RATE_UP",
-            "if target > last + reach + 1:\n                reasons.append(Reason(_RATE_UP",
+            "if target > reach:\n                reasons.append(Reason(_RATE_UP",
+            "if target > reach + 1:\n                reasons.append(Reason(_RATE_UP",
         ),
         ("(carry_down + rate_down * dt_ns)", "(carry_down + rate_up * dt_ns)"),
     ],
     one_step_is_within_travel: [
-        ("(budget if budget < full else full) // price", "(budget if budget < full else full)"),
-        ("budget = travel + dt_ns * per_ns", "budget = full + dt_ns * per_ns"),
+        ("target = last + budget // price", "target = last + budget"),
+        ("if (last - target) * price > budget:", "if (last - target) > budget:"),
+        ("earned = travel + dt_ns * per_ns", "earned = full + dt_ns * per_ns"),
     ],
     booking: [
         ("up -= moved * NS_PER_S", "up -= NS_PER_S"),
         ("budget -= moved * price", "budget -= price"),
-        ("rest = dwell_ns", "rest = rest_ns"),
+        ("rest = dwell_ns\n", "rest = rest_ns\n"),
         ("down += moved * NS_PER_S", "down -= moved * NS_PER_S"),
     ],
     a_safe_wish_passes: [

@@ -60,8 +60,8 @@ def ramping_fits(module: Any) -> str | None:
 
 FITS: dict[Callable[[Any], str | None], tuple[str, str]] = {
     following_fits: (
-        "budget = travel + dt_ns * per_ns",
-        "budget = (travel + dt_ns * per_ns) * NS_PER_S",
+        "earned = travel + dt_ns * per_ns",
+        "earned = (travel + dt_ns * per_ns) * NS_PER_S",
     ),
     booking_fits: (
         "budget = travel + per_ns * dt_ns",

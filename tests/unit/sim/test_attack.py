@@ -9,7 +9,7 @@ import pytest
 from edge_agent.core.records import Rule
 from edge_agent.safety import envelope as envelope_step
 from edge_agent.safety.devices.air_handler import ENVELOPE
-from edge_agent.safety.limits import Envelope, NoEffectCheck
+from edge_agent.safety.limits import Envelope, Motion, NoEffectCheck
 from edge_agent.sim.attack import Score, attack, rules_expected, score_document, score_text
 
 TICKS = 9_000  # a bout of every kind
@@ -88,7 +88,7 @@ def test_an_envelope_without_travel_or_range_is_found_out(monkeypatch: pytest.Mo
 
     def free_travel(motions: Any, state: Any, command: Any, dt_ns: int) -> Any:
         ups, downs, _, rests = real(motions, state, command, dt_ns)
-        return ups, downs, tuple(m.travel_full for m in motions), rests
+        return ups, downs, tuple(Motion(*m).travel_full for m in motions), rests
 
     monkeypatch.setattr("edge_agent.safety.envelope._booked", free_travel)
     assert any("too much" in words for words in play(ticks=TICKS * 2).examples)
