@@ -18,7 +18,7 @@ The envelope of a device is code: limits that no model, message or configuration
 
   edge-agent envelope show air-handler            one page, with units, to review and sign
   edge-agent envelope check air-handler           is it whole, and which test covers each cell
-  edge-agent envelope header air-handler          limits.h for the microcontroller
+  edge-agent envelope header air-handler          limits.h for the envelope in C
   edge-agent envelope attack air-handler          try to break it; exit 0 only if it held
 """
 _TICKS = 100_000
@@ -59,6 +59,12 @@ def add_envelope(verbs: _Verbs) -> None:
         " differs is not armed.",
     )
     header.add_argument("device", metavar="DEVICE", help="for example air-handler")
+    header.add_argument(
+        "--mcu",
+        metavar="SENSORS",
+        help="the limits of a microcontroller that measures these, in the order of its telemetry"
+        " and joined by commas ('' for none): a margin wider, with dead man, leases and schema",
+    )
     header.set_defaults(verb=_header)
     attack = _device_verb(
         group,
@@ -132,10 +138,16 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _header(arguments: argparse.Namespace) -> int:
+    from edge_agent.app_firmware import limits_header
     from edge_agent.safety.devices import find
     from edge_agent.safety.header import render
 
-    sys.stdout.write(render(find(arguments.device)))
+    envelope = find(arguments.device)
+    if arguments.mcu is None:
+        sys.stdout.write(render(envelope))
+    else:
+        feedback = tuple(filter(None, arguments.mcu.split(",")))
+        sys.stdout.write(limits_header(envelope, feedback))
     return EXIT_OK
 
 

@@ -87,6 +87,14 @@ enum {
 /* C has no array without elements; a device without interlocks keeps one unused. */
 #define ENVELOPE_ROOM(n) ((n) > 0 ? (n) : 1)
 
+/* Limits that come at run time (targets/host) name their own room; others need just theirs. */
+#ifndef ENVELOPE_ACTUATORS_ROOM
+#define ENVELOPE_ACTUATORS_ROOM ENVELOPE_ACTUATORS
+#define ENVELOPE_SENSORS_ROOM ENVELOPE_ROOM(ENVELOPE_SENSORS)
+#define ENVELOPE_INTERLOCKS_ROOM ENVELOPE_ROOM(ENVELOPE_INTERLOCKS)
+#define ENVELOPE_REASONS_ROOM ENVELOPE_REASONS_MAX
+#endif
+
 /* One step notes at most: the clock once; per actuator range, travel, speed and the last test
  * (a dwell takes the place of travel and speed); each exclusion and each force once. */
 #define ENVELOPE_REASONS_MAX \
@@ -103,16 +111,16 @@ typedef struct {
 typedef struct {
     int64_t now_ns;
     int64_t ramp_since_ns; /* start of the present ramp to safe, -1 when there is none */
-    envelope_memory actuators[ENVELOPE_ACTUATORS];
-    int32_t locks[ENVELOPE_ROOM(ENVELOPE_INTERLOCKS)]; /* below 0: engaged */
+    envelope_memory actuators[ENVELOPE_ACTUATORS_ROOM];
+    int32_t locks[ENVELOPE_INTERLOCKS_ROOM]; /* below 0: engaged */
 } envelope_state;
 
 typedef struct {
     uint8_t mode;
     bool has_wish;
-    int32_t wanted[ENVELOPE_ACTUATORS]; /* read only when ACTIVE with a wish */
-    int32_t sensors[ENVELOPE_ROOM(ENVELOPE_SENSORS)];
-    uint8_t qualities[ENVELOPE_ROOM(ENVELOPE_SENSORS)];
+    int32_t wanted[ENVELOPE_ACTUATORS_ROOM]; /* read only when ACTIVE with a wish */
+    int32_t sensors[ENVELOPE_SENSORS_ROOM];
+    uint8_t qualities[ENVELOPE_SENSORS_ROOM];
 } envelope_input;
 
 typedef struct {
@@ -122,9 +130,9 @@ typedef struct {
 } envelope_reason;
 
 typedef struct {
-    int32_t command[ENVELOPE_ACTUATORS]; /* always complete, always in range */
+    int32_t command[ENVELOPE_ACTUATORS_ROOM]; /* always complete, always in range */
     int16_t count;
-    envelope_reason reasons[ENVELOPE_REASONS_MAX];
+    envelope_reason reasons[ENVELOPE_REASONS_ROOM];
 } envelope_verdict;
 
 /* ---- what is proved (make prove): the contract language is ACSL ------------------------- */

@@ -1,0 +1,492 @@
+/* The device's state machine; see device.h for what may run where. */
+#include "device.h"
+
+#ifndef EB1_RUN_TIME_LIMITS
+#if EB1_DEADMAN_MS < 1 || EB1_DEADMAN_MS > EB1_DEADMAN_MAX_MS
+#error "the dead man must be 1 to 500 ms"
+#endif
+#endif
+
+#define GUARD_REST_MS 500u /* how often the guard is told that time passes in SAFE */
+
+enum {
+    ARM = 0x01,
+    DISARM = 0x02,
+    SET = 0x10,
+    IDENT = EB1_UNSALTED | 0x01,
+    HELLO_ACK = EB1_UNSALTED | 0x02,
+    ACK = EB1_FROM_DEVICE | 0x01,
+    TELEMETRY = EB1_FROM_DEVICE | 0x10,
+    HELLO = EB1_FROM_DEVICE | EB1_UNSALTED | 0x01
+};
+
+/* ---- shared with the timer interrupt ------------------------------------------------------ */
+
+/* Locked, or in the interrupt: every output safe, latched. */
+static void make_safe(eb1_shared *shared, uint8_t reason)
+{
+    if (shared->state == EB1_SAFE) {
+        return;
+    }
+    shared->state = EB1_SAFE;
+    shared->safe_reason = reason;
+    shared->safe_count++;
+    for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
+        shared->outputs[i] = (int16_t)ENVELOPE_MOTIONS[i].safe_counts;
+    }
+    board_write_outputs(shared->outputs);
+}
+
+/* Outputs whose own lease ends now. */
+static void end_leases(eb1_shared *shared)
+{
+    bool moved = false;
+    for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
+        if (shared->unfed_ms == EB1_LEASES_MS[i]) {
+            shared->outputs[i] = (int16_t)ENVELOPE_MOTIONS[i].safe_counts;
+            moved = true;
+        }
+    }
+    if (moved) {
+        board_write_outputs(shared->outputs);
+    }
+}
+
+void eb1_tick_isr(eb1_device *device)
+{
+    eb1_shared *const shared = &device->shared;
+    shared->now_ms++;
+    shared->token_ms++;
+    if (shared->token_ms == EB1_TOKEN_MS) {
+        shared->token_ms = 0;
+        shared->token++;
+    }
+    if (shared->state != EB1_SAFE) {
+        shared->unfed_ms++;
+        end_leases(shared);
+        if (shared->unfed_ms >= EB1_DEADMAN_MS) {
+            make_safe(shared, EB1_DEAD_MAN);
+        }
+    }
+    if (shared->progressed) {
+        shared->progressed = false;
+        board_kick_watchdog();
+    }
+}
+
+/* What the interrupt has made of things, in one piece. */
+static void look(eb1_device *device, eb1_shared *copy)
+{
+    board_lock();
+    copy->now_ms = device->shared.now_ms;
+    copy->safe_count = device->shared.safe_count;
+    for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
+        copy->outputs[i] = device->shared.outputs[i];
+    }
+    copy->token = device->shared.token;
+    copy->state = device->shared.state;
+    copy->safe_reason = device->shared.safe_reason;
+    board_unlock();
+}
+
+static void stop(eb1_device *device, uint8_t reason)
+{
+    board_lock();
+    make_safe(&device->shared, reason);
+    board_unlock();
+}
+
+/* ---- messages ----------------------------------------------------------------------------- */
+
+/* The next integer as u32; false when it is none. */
+static bool next_unsigned(eb1_frame *frame, uint32_t *value)
+{
+    eb1_int read;
+    if (!eb1_next(frame, &read) || read.negative) {
+        return false;
+    }
+    *value = read.bits;
+    return true;
+}
+
+/* Ask the guard, with the time since it was last asked. */
+static void ask_guard(eb1_device *device, const eb1_shared *seen, uint8_t mode,
+                      envelope_verdict *verdict)
+{
+    device->input.mode = mode;
+    eb1_guard_step(&device->guard, seen->outputs, seen->now_ms - device->guarded_ms,
+                   &device->input, verdict);
+    device->guarded_ms = seen->now_ms;
+}
+
+/* The wish of a SET; false when it is no int16 for each actuator. */
+static bool read_wish(eb1_device *device, eb1_frame *frame)
+{
+    eb1_int value;
+    if (frame->count != ENVELOPE_ACTUATORS) {
+        return false;
+    }
+    for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
+        const bool there = eb1_next(frame, &value);
+        const uint32_t magnitude = value.negative ? ~value.bits : value.bits;
+        if (!there || magnitude > INT16_MAX) {
+            return false;
+        }
+        device->input.wanted[i] =
+            value.negative ? -(int32_t)magnitude - 1 : (int32_t)magnitude;
+    }
+    return true;
+}
+
+static bool is_stale(uint16_t now, uint16_t token)
+{
+    return (uint16_t)(now - token) > EB1_TOKEN_MAX_AGE;
+}
+
+/* A fresh token while arming; true when there were enough different ones. */
+static bool enough_tokens(eb1_device *device, uint16_t token)
+{
+    for (uint8_t k = 0; k < device->arming_count; k++) {
+        if (device->arming_tokens[k] == token) {
+            return false;
+        }
+    }
+    if (device->arming_count == EB1_ARMING_TOKENS - 1) {
+        return true;
+    }
+    device->arming_tokens[device->arming_count] = token;
+    device->arming_count++;
+    return false;
+}
+
+/* Put a judged command on the pins, unless the interrupt was quicker. */
+static bool commit(eb1_device *device, uint16_t token, const envelope_verdict *verdict)
+{
+    eb1_shared *const shared = &device->shared;
+    bool fresh;
+    board_lock();
+    fresh = shared->state != EB1_SAFE && !is_stale(shared->token, token);
+    if (fresh) {
+        shared->unfed_ms = 0;
+        if (verdict != NULL) {
+            shared->state = EB1_ARMED;
+            for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
+                shared->outputs[i] = (int16_t)verdict->command[i];
+            }
+            board_write_outputs(shared->outputs);
+        }
+    }
+    board_unlock();
+    return fresh;
+}
+
+/* A fresh wish goes through the guard; the wish is in the input. */
+static void follow(eb1_device *device, const eb1_shared *seen, uint16_t token)
+{
+    envelope_verdict verdict;
+    ask_guard(device, seen, ENVELOPE_ACTIVE, &verdict);
+    if (!commit(device, token, &verdict)) {
+        device->counters.sets_stale++;
+        return;
+    }
+    device->clamped = 0;
+    for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
+        if (verdict.command[i] != device->input.wanted[i]) {
+            device->clamped |= UINT32_C(1) << i;
+        }
+    }
+    device->counters.sets_applied++;
+    device->counters.sets_clamped += device->clamped != 0;
+}
+
+static bool on_set(eb1_device *device, eb1_frame *frame)
+{
+    eb1_shared seen;
+    const uint16_t ahead = (uint16_t)(frame->seq - device->set_seq);
+    if (!read_wish(device, frame)) {
+        return false;
+    }
+    look(device, &seen);
+    if (seen.state == EB1_SAFE) {
+        device->counters.sets_not_armed++;
+    } else if (ahead == 0 || ahead >= 0x8000) {
+        device->counters.sets_repeated++;
+    } else if (is_stale(seen.token, frame->token)) {
+        device->counters.sets_stale++;
+    } else {
+        device->set_seq = frame->seq;
+        if (seen.state == EB1_ARMING && !enough_tokens(device, frame->token)) {
+            commit(device, frame->token, NULL);
+        } else {
+            follow(device, &seen, frame->token);
+        }
+    }
+    return true;
+}
+
+static uint8_t arm(eb1_device *device, const eb1_frame *frame, uint32_t nonce, uint32_t count)
+{
+    envelope_verdict verdict;
+    eb1_shared seen;
+    look(device, &seen);
+    if (nonce != device->host_nonce) {
+        return EB1_WRONG_NONCE;
+    }
+    if (count != seen.safe_count) {
+        return EB1_WRONG_SAFE_COUNT;
+    }
+    if (seen.state == EB1_SAFE) {
+        ask_guard(device, &seen, EB1_SAFE, &verdict); /* nothing is saved up from before */
+        device->arming_count = 0;
+        device->set_seq = frame->seq; /* a SET from before is not for this arming */
+        board_lock();
+        device->shared.unfed_ms = 0;
+        device->shared.state = EB1_ARMING;
+        board_unlock();
+    }
+    return EB1_OK;
+}
+
+/* ARM and DISARM; a repeated one gets its first answer again and does nothing. */
+static bool on_control(eb1_device *device, eb1_frame *frame)
+{
+    const uint16_t ahead = (uint16_t)(frame->seq - device->control_seq);
+    uint32_t nonce = 0;
+    uint32_t count = 0;
+    if (device->controlled && (ahead == 0 || ahead >= 0x8000)) {
+        device->answer_due = device->answer_due || ahead == 0;
+        return true;
+    }
+    if (frame->kind == DISARM) {
+        if (frame->count != 0) {
+            return false;
+        }
+        stop(device, EB1_REQUESTED);
+        device->control_result = EB1_OK;
+    } else {
+        if (frame->count != 2 || !next_unsigned(frame, &nonce) || !next_unsigned(frame, &count)) {
+            return false;
+        }
+        device->control_result = arm(device, frame, nonce, count);
+    }
+    device->controlled = true;
+    device->control_seq = frame->seq;
+    device->answer_due = true;
+    return true;
+}
+
+static uint8_t *put_u32(uint8_t *at, uint32_t value)
+{
+    for (int k = 0; k < 4; k++) {
+        *at++ = (uint8_t)(value & 255);
+        value >>= 8;
+    }
+    return at;
+}
+
+static bool on_hello_ack(eb1_device *device, eb1_frame *frame)
+{
+    uint8_t input[16];
+    uint32_t boot;
+    uint32_t nonce;
+    eb1_shared seen;
+    if (frame->count != 2 || !next_unsigned(frame, &boot) || !next_unsigned(frame, &nonce)) {
+        return false;
+    }
+    if (boot != device->boot_nonce || (device->session.open && nonce == device->host_nonce)) {
+        return true; /* meant for an earlier boot, or said twice */
+    }
+    stop(device, EB1_NEW_SESSION);
+    look(device, &seen);
+    put_u32(put_u32(put_u32(put_u32(input, EB1_SCHEMA_HASH), ENVELOPE_HASH), boot), nonce);
+    device->session.salt = eb1_crc32(0, input, sizeof input);
+    device->session.open = true;
+    device->host_nonce = nonce;
+    device->controlled = false;
+    device->answer_due = false;
+    device->set_seq = 0;
+    device->clamped = 0;
+    device->telemetry_ms = seen.now_ms;
+    return true;
+}
+
+static bool on_frame(eb1_device *device, eb1_frame *frame)
+{
+    uint32_t version;
+    switch (frame->kind) {
+    case SET:
+        return on_set(device, frame);
+    case ARM:
+    case DISARM:
+        return on_control(device, frame);
+    case IDENT:
+        if (frame->count != 1 || !next_unsigned(frame, &version)) {
+            return false;
+        }
+        device->hello_due = true;
+        return true;
+    case HELLO_ACK:
+        return on_hello_ack(device, frame);
+    default:
+        return false;
+    }
+}
+
+/* ---- the main loop's calls ------------------------------------------------------------------ */
+
+void eb1_boot(eb1_device *device, uint32_t boot_nonce, uint8_t reset_reason)
+{
+    uint8_t *const bytes = (uint8_t *)device;
+    for (size_t k = 0; k < sizeof *device; k++) {
+        bytes[k] = 0;
+    }
+    device->boot_nonce = boot_nonce;
+    device->reset_reason = reset_reason;
+    device->hello_due = true;
+    device->skipping = true;
+    eb1_guard_init(&device->guard);
+    device->input.has_wish = true;
+    for (int i = 0; i < ENVELOPE_SENSORS; i++) {
+        device->input.qualities[i] = ENVELOPE_GOOD + 1;
+    }
+    for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
+        device->shared.outputs[i] = (int16_t)ENVELOPE_MOTIONS[i].safe_counts;
+    }
+    board_write_outputs(device->shared.outputs);
+}
+
+void eb1_set_sensor(eb1_device *device, int i, int32_t counts)
+{
+    device->input.sensors[i] = counts;
+    device->input.qualities[i] = ENVELOPE_GOOD;
+}
+
+void eb1_overrun(eb1_device *device)
+{
+    device->counters.overruns++;
+}
+
+/* A delimiter ends the piece, which may be a frame. */
+static void end_piece(eb1_device *device)
+{
+    eb1_frame frame;
+    uint8_t cause;
+    if (device->skipping || device->received == 0) {
+        return; /* the rest of something dropped, or nothing between two delimiters */
+    }
+    cause = eb1_decode(device->piece, device->received, &device->session, &frame);
+    if (cause != EB1_GOOD) {
+        device->counters.bad[cause]++;
+    } else if (!on_frame(device, &frame)) {
+        device->counters.messages_refused++;
+    }
+}
+
+void eb1_receive(eb1_device *device, uint8_t byte)
+{
+    if (byte == 0) {
+        end_piece(device);
+        device->skipping = false;
+        device->received = 0;
+    } else if (!device->skipping) {
+        if (device->received == EB1_PIECE_MAX) {
+            device->counters.bad[EB1_TOO_LONG]++;
+            device->skipping = true;
+            return;
+        }
+        device->piece[device->received] = byte;
+        device->received++;
+    }
+}
+
+static size_t write_hello(const eb1_device *device, uint8_t *wire)
+{
+    eb1_writer writer;
+    eb1_begin(&writer, wire, HELLO);
+    eb1_head(&writer, 0, 0, 7);
+    eb1_put_unsigned(&writer, EB1_PROTOCOL_VERSION);
+    eb1_put_unsigned(&writer, EB1_FIRMWARE_VERSION);
+    eb1_put_unsigned(&writer, EB1_SCHEMA_HASH);
+    eb1_put_unsigned(&writer, ENVELOPE_HASH);
+    eb1_put_unsigned(&writer, device->boot_nonce);
+    eb1_put_unsigned(&writer, device->reset_reason);
+    eb1_put_unsigned(&writer, EB1_DEADMAN_MS);
+    return eb1_end(&writer, 0);
+}
+
+static size_t write_answer(eb1_device *device, uint8_t *wire, uint16_t token)
+{
+    eb1_writer writer;
+    device->seq++;
+    eb1_begin(&writer, wire, ACK);
+    eb1_head(&writer, device->seq, token, 2);
+    eb1_put_unsigned(&writer, device->control_seq);
+    eb1_put_unsigned(&writer, device->control_result);
+    return eb1_end(&writer, device->session.salt);
+}
+
+static size_t write_telemetry(eb1_device *device, uint8_t *wire, const eb1_shared *seen)
+{
+    eb1_writer writer;
+    uint32_t bad = 0;
+    for (int cause = 0; cause < EB1_GOOD; cause++) {
+        bad += device->counters.bad[cause];
+    }
+    device->seq++;
+    eb1_begin(&writer, wire, TELEMETRY);
+    eb1_head(&writer, device->seq, seen->token,
+             (uint16_t)(8 + ENVELOPE_ACTUATORS + ENVELOPE_SENSORS));
+    eb1_put_unsigned(&writer, seen->now_ms * 1000);
+    eb1_put_unsigned(&writer, seen->state);
+    eb1_put_unsigned(&writer, seen->safe_reason);
+    eb1_put_unsigned(&writer, device->set_seq);
+    eb1_put_unsigned(&writer, device->clamped);
+    eb1_put_unsigned(&writer, bad);
+    eb1_put_unsigned(&writer, device->counters.overruns);
+    eb1_put_unsigned(&writer, seen->safe_count);
+    for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
+        eb1_put_signed(&writer, seen->outputs[i]);
+    }
+    for (int i = 0; i < ENVELOPE_SENSORS; i++) {
+        eb1_put_signed(&writer, device->input.sensors[i]);
+    }
+    return eb1_end(&writer, device->session.salt);
+}
+
+size_t eb1_transmit(eb1_device *device, uint8_t *wire, size_t room)
+{
+    eb1_shared seen;
+    if (room < EB1_TRANSMIT_MAX) {
+        return 0;
+    }
+    if (device->hello_due) {
+        device->hello_due = false;
+        return write_hello(device, wire);
+    }
+    look(device, &seen);
+    if (device->answer_due) {
+        device->answer_due = false;
+        return write_answer(device, wire, seen.token);
+    }
+    if (!device->session.open || seen.now_ms - device->telemetry_ms >= UINT32_C(0x80000000)) {
+        return 0;
+    }
+    device->telemetry_ms += EB1_TELEMETRY_MS;
+    if (seen.now_ms - device->telemetry_ms < UINT32_C(0x80000000)) {
+        device->telemetry_ms = seen.now_ms + EB1_TELEMETRY_MS; /* what was missed is skipped */
+    }
+    return write_telemetry(device, wire, &seen);
+}
+
+void eb1_main_progress(eb1_device *device)
+{
+    envelope_verdict verdict;
+    eb1_shared seen;
+    look(device, &seen);
+    if (seen.state == EB1_SAFE && seen.now_ms - device->guarded_ms >= GUARD_REST_MS) {
+        ask_guard(device, &seen, EB1_SAFE, &verdict);
+    }
+    board_lock();
+    device->shared.progressed = true;
+    board_unlock();
+}
