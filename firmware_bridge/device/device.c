@@ -181,7 +181,7 @@ static bool commit(eb1_device *device, uint16_t token, const envelope_verdict *v
 }
 
 /* A fresh wish goes through the guard; the wish is in the input. */
-static void follow(eb1_device *device, const eb1_shared *seen, uint16_t token)
+static void obey(eb1_device *device, const eb1_shared *seen, uint16_t token)
 {
     envelope_verdict verdict;
     ask_guard(device, seen, ENVELOPE_ACTIVE, &verdict);
@@ -218,7 +218,7 @@ static bool on_set(eb1_device *device, eb1_frame *frame)
         if (seen.state == EB1_ARMING && !enough_tokens(device, frame->token)) {
             commit(device, frame->token, NULL);
         } else {
-            follow(device, &seen, frame->token);
+            obey(device, &seen, frame->token);
         }
     }
     return true;

@@ -23,13 +23,15 @@
 #include "frame.h"
 #include "guard.h"
 
-#define EB1_PROTOCOL_VERSION 1
 #define EB1_DEADMAN_MAX_MS 500
 #define EB1_TOKEN_MS 10
 #define EB1_ARMING_TOKENS 3 /* fresh, different tokens before the outputs follow */
 
 /* The generated limits give the schema hash, the dead man and the leases; a build may choose
  * the rest, and a shorter dead man, with -D. */
+#ifndef EB1_PROTOCOL_VERSION
+#define EB1_PROTOCOL_VERSION 1
+#endif
 #ifndef EB1_FIRMWARE_VERSION
 #define EB1_FIRMWARE_VERSION 1
 #endif

@@ -31,8 +31,10 @@ typedef struct {
 */
 static void note(envelope_verdict *verdict, uint8_t rule, int channel, int64_t number)
 {
-    const envelope_reason reason = {rule, (int16_t)channel, number};
-    verdict->reasons[verdict->count] = reason;
+    if (ENVELOPE_KEEPS_REASONS) {
+        const envelope_reason reason = {rule, (int16_t)channel, number};
+        verdict->reasons[verdict->count] = reason;
+    }
     verdict->count++;
 }
 
@@ -103,7 +105,7 @@ static speeds allowed(int i, const tick *now)
 {
     speeds speed = {ENVELOPE_MOTIONS[i].rate_up_counts_per_s,
                     ENVELOPE_MOTIONS[i].rate_down_counts_per_s};
-    if (now->mode == ENVELOPE_RAMPING) {
+    if (ENVELOPE_RAMPS && now->mode == ENVELOPE_RAMPING) {
         const bool holds = now->ramping_ns < ENVELOPE_MOTIONS[i].hold_ns;
         speed.up = holds ? 0 : ENVELOPE_MOTIONS[i].ramp_counts_per_s;
         speed.down = speed.up;
@@ -308,7 +310,7 @@ static tick begin(envelope_state *state, uint8_t mode, int64_t now_ns, envelope_
         state->now_ns = now_ns;
         now.dt_ns = now.dt_ns < DT_MAX_NS ? now.dt_ns : DT_MAX_NS;
     }
-    if (mode != ENVELOPE_RAMPING) {
+    if (!ENVELOPE_RAMPS || mode != ENVELOPE_RAMPING) {
         state->ramp_since_ns = -1;
     } else if (state->ramp_since_ns < 0) {
         state->ramp_since_ns = now_ns;
@@ -338,7 +340,7 @@ static int32_t ask(const envelope_memory *memory, int i, const envelope_input *i
     if (now->mode == ENVELOPE_ACTIVE || now->mode == ENVELOPE_HOLDING) {
         return memory->last;
     }
-    if (now->mode == ENVELOPE_RAMPING) {
+    if (ENVELOPE_RAMPS && now->mode == ENVELOPE_RAMPING) {
         return toward(memory->last, safe,
                       speed_reach(memory, allowed(i, now), safe, now->dt_ns));
     }

@@ -84,6 +84,15 @@ enum {
 
 /* ---- what a step reads and writes ------------------------------------------------------- */
 
+/* A build that never asks for the way to safe, and keeps no reasons, leaves them out: the
+ * limits of a microcontroller say so. Commands are the same. */
+#ifndef ENVELOPE_KEEPS_REASONS
+#define ENVELOPE_KEEPS_REASONS 1
+#endif
+#ifndef ENVELOPE_RAMPS
+#define ENVELOPE_RAMPS 1
+#endif
+
 /* C has no array without elements; a device without interlocks keeps one unused. */
 #define ENVELOPE_ROOM(n) ((n) > 0 ? (n) : 1)
 
@@ -92,7 +101,7 @@ enum {
 #define ENVELOPE_ACTUATORS_ROOM ENVELOPE_ACTUATORS
 #define ENVELOPE_SENSORS_ROOM ENVELOPE_ROOM(ENVELOPE_SENSORS)
 #define ENVELOPE_INTERLOCKS_ROOM ENVELOPE_ROOM(ENVELOPE_INTERLOCKS)
-#define ENVELOPE_REASONS_ROOM ENVELOPE_REASONS_MAX
+#define ENVELOPE_REASONS_ROOM (ENVELOPE_KEEPS_REASONS ? ENVELOPE_REASONS_MAX : 1)
 #endif
 
 /* One step notes at most: the clock once; per actuator range, travel, speed and the last test
@@ -131,7 +140,7 @@ typedef struct {
 
 typedef struct {
     int32_t command[ENVELOPE_ACTUATORS_ROOM]; /* always complete, always in range */
-    int16_t count;
+    int16_t count;               /* of reasons, kept or not */
     envelope_reason reasons[ENVELOPE_REASONS_ROOM];
 } envelope_verdict;
 

@@ -8,6 +8,9 @@
 #ifndef ENVELOPE_LIMITS_AIR_HANDLER_MCU_H
 #define ENVELOPE_LIMITS_AIR_HANDLER_MCU_H
 
+/* On this side the way to safe is at once, and telemetry says what was clamped. */
+#define ENVELOPE_RAMPS 0
+#define ENVELOPE_KEEPS_REASONS 0
 #define ENVELOPE_HASH UINT32_C(0x073c06e4) /* its first 32 bits */
 #define ENVELOPE_SENSORS 2
 #define ENVELOPE_ACTUATORS 4

@@ -3,12 +3,9 @@
 import dataclasses
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from edge_agent.safety.devices.air_handler import ENVELOPE
 from edge_agent.sim.mcu import McuSettings, SimulatedMcu
-from edge_agent.sim.mcu_limits import Output, output_limits
 from firmware_bridge.frames import Direction, Frame, FrameDecoder, encode_frame
 from firmware_bridge.messages import (
     AckResult,
@@ -51,7 +48,7 @@ class Device:
         return wire
 
     def arm(self) -> None:
-        self.say(Kind.ARM, (5, self.mcu._safe_count))
+        self.say(Kind.ARM, (5, self.mcu.safe_count))
         for _ in range(3):
             self.wait(10)
             self.say(Kind.SET, (0, 0, 0, 0))
@@ -166,7 +163,7 @@ def test_a_new_session_while_armed_is_safe() -> None:
     device.mcu.receive(device.now_ns, encode_frame(Frame(Kind.HELLO_ACK, 0, 0, (7, 6)), 0))
     assert device.mcu.safe_reason is SafeReason.NEW_SESSION
     device.say(Kind.SET, (1, 0, 0, 0))
-    assert device.mcu.decoder.bad.crc == 1
+    assert device.mcu.bad_frames.crc == 1
 
 
 def test_impossible_messages_are_counted_and_change_nothing() -> None:
@@ -185,27 +182,12 @@ def test_a_jump_is_clamped_to_the_device_own_rate_and_said_so() -> None:
     device.arm()
     device.wait(100)
     device.say(Kind.SET, (1000, 0, 0, 0))
-    # 130 ms since the arming at 60 counts a second, and one count of margin.
-    assert device.mcu.outputs == (8, 0, 0, 0)
+    # At 60 counts a second: 100 ms since the last SET, the 60 ms that one may be early, and
+    # at most a count that was not used before.
+    assert device.mcu.outputs == (10, 0, 0, 0)
     telemetry = device.wait(20)[-1]
     assert telemetry.values[4] == 0b0001
     assert device.mcu.counters.sets_clamped == 1
-
-
-@pytest.mark.parametrize(("start", "wanted"), [(900, 0), (900, 300), (-40, 0), (-40, -10)])
-def test_a_move_towards_the_safe_value_is_never_slowed(start: int, wanted: int) -> None:
-    """An interlock that shuts a valve must reach the pin, not a ramp of the device's own."""
-    output = Output(output_limits(ENVELOPE.actuators[1], 500)._replace(min_counts=-1000))
-    output.counts = start
-    assert not output.follow(wanted)
-    assert output.counts == wanted
-
-
-def test_a_move_through_the_safe_value_is_slowed_beyond_it() -> None:
-    output = Output(output_limits(ENVELOPE.actuators[1], 500)._replace(min_counts=-1000))
-    output.counts = 900
-    assert output.follow(-500)
-    assert output.counts == -1  # the margin of one count, and nothing saved up
 
 
 def test_telemetry_keeps_its_period_and_skips_what_it_missed() -> None:
@@ -234,33 +216,3 @@ def test_another_envelope_has_another_hash() -> None:
     assert ours.schema_hash == theirs.schema_hash
 
 
-@given(st.lists(st.tuples(st.integers(1, 500), st.integers(-(2**15), 2**15 - 1)), max_size=30))
-def test_no_sequence_of_commands_leaves_range_or_rate(moves: list[tuple[int, int]]) -> None:
-    host = ENVELOPE.actuators[0]
-    limits = output_limits(host, deadman_ms=500)
-    assert limits.max_counts == host.max_counts + 1
-    assert limits.rate_up * 100 >= host.rate_up_counts_per_s * 120
-    output, travelled, elapsed_ms = Output(limits), 0, 0
-    for wait_ms, wanted in moves:
-        output.earn(wait_ms)
-        before = output.counts
-        clamped = output.follow(wanted)
-        assert clamped == (output.counts != wanted)
-        assert limits.min_counts <= output.counts <= limits.max_counts
-        # Towards the safe value an output may move at once; away from it, at the rate.
-        travelled += max(0, output.counts - max(before, limits.safe_counts))
-        elapsed_ms += wait_ms
-        assert travelled * 1000 <= limits.rate_up * elapsed_ms + 1000
-
-
-@given(st.lists(st.integers(80, 120), min_size=1, max_size=50), st.integers(0, 1))
-def test_a_command_inside_the_host_envelope_is_never_changed(ticks: list[int], up: int) -> None:
-    host = ENVELOPE.actuators[0]
-    output, wanted = Output(output_limits(host, deadman_ms=500)), 0
-    if not up:
-        output.counts = wanted = host.max_counts
-    for tick_ms in ticks:
-        step = host.rate_up_counts_per_s * tick_ms // 1000
-        wanted = min(wanted + step, 1000) if up else max(wanted - step, 0)
-        output.earn(tick_ms)
-        assert not output.follow(wanted)

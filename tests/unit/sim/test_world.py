@@ -62,7 +62,7 @@ def test_the_microcontrollers_sensors_arrive_through_frames_every_tick() -> None
     a_world = world()
     ticks = live(a_world, 5.0)
     assert len(of(POSITION, ticks)) > 40
-    assert a_world.mcu.decoder.bad.total() == 0
+    assert a_world.mcu.bad_frames.total() == 0
 
 
 def test_the_plant_follows_the_pins_and_not_the_command() -> None:

@@ -1,0 +1,146 @@
+"""The device core, called from Python: the same C that a microcontroller runs.
+
+Owns: finding and checking the library, and one board made of memory. Must not: decide or
+correct anything that the C says. Calls hold the interpreter's lock, because the library holds
+the limits of the device at hand in one place.
+"""
+
+import ctypes
+from functools import cache
+from pathlib import Path
+
+from firmware_bridge.device.build import LIBRARY, sources_hash
+from firmware_bridge.device.tables import GOOD, Change, Limits, View
+from firmware_bridge.errors import OurError, WireValueError
+from firmware_bridge.frames import RAW_MAX, Frame
+
+_WIRE_MAX = RAW_MAX + 3
+_ROOM = 64 * _WIRE_MAX  # what one call may answer
+# Frame and its fields, at most: one byte each.
+_VALUES_MAX = RAW_MAX
+# Around the values of a TELEMETRY: header, array head, eight fields, CRC.
+_TELEMETRY_FIXED_BYTES = 5 + 3 + 30 + 4
+
+
+class LibraryError(OurError):
+    """The library is not there, or not built from the sources that are there."""
+
+
+@cache
+def load(path: Path = LIBRARY) -> ctypes.PyDLL:
+    """The library; LibraryError when it is missing or stale."""
+    try:
+        library = ctypes.PyDLL(str(path))
+    except OSError as error:
+        raise LibraryError(f"{error}: run `make`, or {__package__}/build.py") from error
+    built_from = ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(library, _HASH_NAME)))
+    if built_from.decode() != sources_hash():
+        raise LibraryError(f"{path} is older than its C: run `make`, or {__package__}/build.py")
+    for name, words in _SIGNATURES.items():
+        function = getattr(library, name)
+        function.argtypes = words
+        function.restype = ctypes.c_uint32
+    return library
+
+
+_HASH_NAME = "eb1_host_sources"
+_POINTER, _U32, _I32 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int32
+_SIGNATURES = {
+    "eb1_host_size": (),
+    "eb1_host_boot": (_POINTER, _POINTER, _U32, _U32),
+    "eb1_host_advance": (_POINTER, _U32),
+    "eb1_host_receive": (_POINTER, ctypes.c_char_p, _U32, _POINTER, _U32),
+    "eb1_host_transmit": (_POINTER, _POINTER, _U32),
+    "eb1_host_set_sensor": (_POINTER, _U32, _I32),
+    "eb1_host_overrun": (_POINTER,),
+    "eb1_host_look": (_POINTER, _POINTER),
+    "eb1_host_take_change": (_POINTER, _POINTER),
+    "eb1_host_encode": (_POINTER, _POINTER, _POINTER, _U32),
+    "eb1_host_decode": (_POINTER, _U32, _POINTER, _POINTER, _POINTER),
+}
+
+
+def require_possible(limits: Limits) -> None:
+    """WireValueError when a frame of this device could be longer than the wire allows."""
+    longest = _TELEMETRY_FIXED_BYTES + 3 * limits.actuators + 5 * limits.sensors
+    if longest > RAW_MAX:
+        raise WireValueError(
+            f"{limits.actuators} actuators and {limits.sensors} sensors need {longest} bytes"
+            f" of telemetry; the wire carries {RAW_MAX}"
+        )
+
+
+class Board:
+    """One boot of one device, on a board made of memory. A reset is a new object."""
+
+    def __init__(self, limits: Limits, boot_nonce: int, reset_reason: int) -> None:
+        require_possible(limits)
+        self._library = load()
+        self._limits = limits  # the C keeps a pointer to it
+        self._memory = ctypes.create_string_buffer(self._library.eb1_host_size())
+        self._out = ctypes.create_string_buffer(_ROOM)
+        self._library.eb1_host_boot(
+            self._memory, ctypes.byref(self._limits), boot_nonce, reset_reason
+        )
+
+    def advance(self, ms: int) -> None:
+        """`ms` times the timer interrupt and one round of the main loop."""
+        self._library.eb1_host_advance(self._memory, ms)
+
+    def receive(self, data: bytes) -> bytes:
+        """Bytes from the host; what is answered to them at once."""
+        answered = b""
+        for start in range(0, len(data), _WIRE_MAX):  # so that every answer has room
+            piece = data[start : start + _WIRE_MAX]
+            used = self._library.eb1_host_receive(
+                self._memory, piece, len(piece), self._out, _ROOM
+            )
+            answered += self._out[:used]
+        return answered
+
+    def transmit(self) -> bytes:
+        """Every frame that is due now."""
+        used = self._library.eb1_host_transmit(self._memory, self._out, _ROOM)
+        return self._out[:used]
+
+    def set_sensor(self, index: int, counts: int) -> None:
+        self._library.eb1_host_set_sensor(self._memory, index, counts)
+
+    def overrun(self) -> None:
+        """The port lost bytes."""
+        self._library.eb1_host_overrun(self._memory)
+
+    def look(self) -> View:
+        view = View()
+        self._library.eb1_host_look(self._memory, ctypes.byref(view))
+        return view
+
+    def take_changes(self) -> list[tuple[int, tuple[int, ...]]]:
+        """(milliseconds since boot, outputs) of every change since the last call."""
+        changes = []
+        change = Change()
+        while self._library.eb1_host_take_change(self._memory, ctypes.byref(change)):
+            changes.append((change.at_ms, tuple(change.outputs[: self._limits.actuators])))
+        return changes
+
+
+def encode(frame: Frame, salt: int) -> bytes:
+    """The wire bytes of a frame, by the C codec; its values must fit the wire."""
+    wire = ctypes.create_string_buffer(5 * len(frame.values) + 16)
+    head = (_U32 * 4)(frame.kind, frame.seq, frame.token, salt)
+    values = (ctypes.c_int64 * len(frame.values))(*frame.values)
+    used = load().eb1_host_encode(wire, head, values, len(frame.values))
+    return wire.raw[:used]
+
+
+def decode(piece: bytes, salt: int | None, expect: int) -> Frame | int:
+    """The frame between two delimiters, by the C codec, or the number of the first failed
+    check. `expect` is the direction bit of the other end."""
+    memory = ctypes.create_string_buffer(piece, len(piece))
+    session = (_U32 * 3)(salt or 0, salt is not None, expect)
+    head = (_U32 * 4)()
+    values = (ctypes.c_int64 * _VALUES_MAX)()
+    cause = load().eb1_host_decode(memory, len(piece), session, head, values)
+    if cause != GOOD:
+        return int(cause)
+    return Frame(head[0], head[1], head[2], tuple(values[: head[3]]))
