@@ -12,6 +12,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 # Extras stay in the lock: the pip of Debian 12 (23.0) does not see that `x==1` satisfies `x[extra]`.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-strip-extras
+# The simulated microcontroller runs the device's C; a stale library is refused, so build first.
+DEVICE_LIBRARY := firmware_bridge/device/targets/host/libeb1.so
 # What must reach 100 % branch coverage: the code that keeps the machine safe.
 GUARDED := edge_agent/safety/*,firmware_bridge/*
 
@@ -25,7 +27,7 @@ help:  ## this list
 	@echo
 	@echo "PYTHON=python3.12 make sim   chooses the interpreter for a new environment"
 
-sim: $(VENV)/.runtime  ## run the main job against simulated hardware (no broker, no root)
+sim: $(VENV)/.runtime $(DEVICE_LIBRARY)  ## run the main job against simulated hardware (no broker, no root)
 	$(BIN)/edge-agent sim --state-dir $(STATE_DIR)
 
 test: system-packages lint types unit coverage  ## install what tests need, then run every check
@@ -37,7 +39,7 @@ prove:  ## Frama-C on the envelope in C: every contract, no alarm (installs it w
 	@bash .ci/system-packages prove
 	@bash firmware_bridge/device/prove/prove.sh
 
-bench: $(VENV)/.test  ## measure the control process beside a hand-written loop
+bench: $(VENV)/.test $(DEVICE_LIBRARY)  ## measure the control process beside a hand-written loop
 	$(BIN)/python bench/envelope.py
 	$(BIN)/python bench/tick.py
 
@@ -52,7 +54,7 @@ lint: $(VENV)/.test  ## ruff: rules and format
 types: $(VENV)/.test  ## mypy, strict, sources and tests
 	$(BIN)/mypy
 
-unit: $(VENV)/.test  ## all tests, with branch coverage
+unit: $(VENV)/.test $(DEVICE_LIBRARY)  ## all tests, with branch coverage
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --cov --cov-report=
 
 coverage: unit
@@ -90,6 +92,10 @@ $(VENV)/.runtime: requirements.lock requirements-build.lock pyproject.toml | $(B
 	$(PIP) install --no-deps --require-hashes --only-binary :all: -r requirements.lock -r requirements-build.lock
 	@command -v cc >/dev/null || command -v gcc >/dev/null || $(PIP) install --no-deps --require-hashes --only-binary :all: -r requirements-compiler.lock
 	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEVICE_LIBRARY): $(wildcard firmware_bridge/device/*.[ch] firmware_bridge/device/targets/host/*.[ch]) | $(VENV)/.runtime
+	$(BIN)/python firmware_bridge/device/build.py
 	@touch $@
 
 $(VENV)/.test: requirements-test.lock $(VENV)/.runtime

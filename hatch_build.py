@@ -15,7 +15,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 BUILDER = "firmware_bridge/device/build.py"
 
 
-class DeviceCore(BuildHookInterface):  # type: ignore[type-arg]
+class DeviceCore(BuildHookInterface):
     """Runs before the files of a wheel, editable or not, are collected."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:

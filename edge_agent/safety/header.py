@@ -42,10 +42,10 @@ def render_mcu(envelope: Envelope, feedback: tuple[str, ...], schema_hash: int) 
         raise ConfigError(f"{envelope.device} has no sensor {', '.join(unknown)}")
     name = _plain(envelope.device)
     guard = f"ENVELOPE_LIMITS_{re.sub('[^A-Z0-9]', '_', envelope.device.upper())}_MCU_H"
+    percent = margin.MARGIN_PERCENT
     lines = [
         *_head(envelope, f"edge-agent envelope header {name} --mcu {','.join(feedback)}"),
-        f"/* Wider than the host's: rates and travel by {margin.MARGIN_PERCENT} %; dwells are"
-        f" {margin.MARGIN_PERCENT} % shorter. */",
+        f"/* Than the host's: rates and travel {percent} % wider, dwells {percent} % shorter. */",
         f"#ifndef {guard}",
         f"#define {guard}",
         "",

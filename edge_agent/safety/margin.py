@@ -45,9 +45,7 @@ def leases_ms(envelope: Envelope) -> tuple[int, ...]:
 
 
 def _wider(limits: ActuatorLimits) -> ActuatorLimits:
-    travel = min(
-        _more(limits.travel_max_counts), INT32, PRODUCT_MAX // limits.travel_window_ns
-    )
+    travel = min(_more(limits.travel_max_counts), INT32, PRODUCT_MAX // limits.travel_window_ns)
     return replace(
         limits,
         rate_up_counts_per_s=min(_more(limits.rate_up_counts_per_s), INT32),

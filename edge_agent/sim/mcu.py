@@ -66,13 +66,10 @@ class SimulatedMcu:
         """ValueError for a dead man that no device may have, WireValueError for a device that
         the wire cannot carry."""
         self.settings = settings or McuSettings()
-        self.deadman_ms = self.settings.deadman_ms
-        if self.deadman_ms is None:
-            self.deadman_ms = deadman_ms(envelope)
+        chosen_ms = self.settings.deadman_ms
+        self.deadman_ms = deadman_ms(envelope) if chosen_ms is None else chosen_ms
         if not 1 <= self.deadman_ms <= DEADMAN_MAX_MS:
-            raise ValueError(
-                f"dead man of {self.deadman_ms} ms; 1 to {DEADMAN_MAX_MS} is possible"
-            )
+            raise ValueError(f"dead man of {self.deadman_ms} ms; 1 to {DEADMAN_MAX_MS} is possible")
         self._limits = device_limits(envelope, feedback_sensors)
         self._limits.protocol_version = PROTOCOL_VERSION
         self._limits.firmware_version = FIRMWARE_VERSION
@@ -110,7 +107,8 @@ class SimulatedMcu:
     @property
     def safe_count(self) -> int:
         """Entries into SAFE since boot."""
-        return self._board.look().safe_count
+        count: int = self._board.look().safe_count
+        return count
 
     @property
     def counters(self) -> McuCounters:

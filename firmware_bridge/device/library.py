@@ -6,46 +6,32 @@ the limits of the device at hand in one place.
 """
 
 import ctypes
-from functools import cache
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from firmware_bridge.device.build import LIBRARY, sources_hash
 from firmware_bridge.device.tables import GOOD, Change, Limits, View
 from firmware_bridge.errors import OurError, WireValueError
 from firmware_bridge.frames import RAW_MAX, Frame
 
-_WIRE_MAX = RAW_MAX + 3
-_ROOM = 64 * _WIRE_MAX  # what one call may answer
-# Frame and its fields, at most: one byte each.
-_VALUES_MAX = RAW_MAX
+FIX: Final = "run `make sim`, or python firmware_bridge/device/build.py"
+_WIRE_MAX: Final = RAW_MAX + 3
+_ROOM: Final = 64 * _WIRE_MAX  # what one call may answer
+_VALUES_MAX: Final = RAW_MAX  # of one frame: each takes a byte at least
 # Around the values of a TELEMETRY: header, array head, eight fields, CRC.
-_TELEMETRY_FIXED_BYTES = 5 + 3 + 30 + 4
+_TELEMETRY_FIXED_BYTES: Final = 5 + 3 + 30 + 4
 
 
 class LibraryError(OurError):
     """The library is not there, or not built from the sources that are there."""
 
 
-@cache
-def load(path: Path = LIBRARY) -> ctypes.PyDLL:
-    """The library; LibraryError when it is missing or stale."""
-    try:
-        library = ctypes.PyDLL(str(path))
-    except OSError as error:
-        raise LibraryError(f"{error}: run `make`, or {__package__}/build.py") from error
-    built_from = ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(library, _HASH_NAME)))
-    if built_from.decode() != sources_hash():
-        raise LibraryError(f"{path} is older than its C: run `make`, or {__package__}/build.py")
-    for name, words in _SIGNATURES.items():
-        function = getattr(library, name)
-        function.argtypes = words
-        function.restype = ctypes.c_uint32
-    return library
-
-
-_HASH_NAME = "eb1_host_sources"
-_POINTER, _U32, _I32 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int32
-_SIGNATURES = {
+_HASH_NAME: Final = "eb1_host_sources"
+_POINTER: Final = ctypes.c_void_p
+_U32: Final = ctypes.c_uint32
+_I32: Final = ctypes.c_int32
+_SIGNATURES: Final[Mapping[str, tuple[type, ...]]] = {
     "eb1_host_size": (),
     "eb1_host_boot": (_POINTER, _POINTER, _U32, _U32),
     "eb1_host_advance": (_POINTER, _U32),
@@ -58,6 +44,22 @@ _SIGNATURES = {
     "eb1_host_encode": (_POINTER, _POINTER, _POINTER, _U32),
     "eb1_host_decode": (_POINTER, _U32, _POINTER, _POINTER, _POINTER),
 }
+
+
+def load(path: Path = LIBRARY) -> ctypes.PyDLL:
+    """The library; LibraryError when it is missing or stale."""
+    try:
+        library = ctypes.PyDLL(str(path))
+    except OSError as error:
+        raise LibraryError(f"{error}: {FIX}") from error
+    built_from = ctypes.string_at(ctypes.addressof(ctypes.c_char.in_dll(library, _HASH_NAME)))
+    if built_from.decode() != sources_hash():
+        raise LibraryError(f"{path} was built from other C than is there: {FIX}")
+    for name, words in _SIGNATURES.items():
+        function = getattr(library, name)
+        function.argtypes = words
+        function.restype = _U32
+    return library
 
 
 def require_possible(limits: Limits) -> None:
@@ -92,16 +94,14 @@ class Board:
         answered = b""
         for start in range(0, len(data), _WIRE_MAX):  # so that every answer has room
             piece = data[start : start + _WIRE_MAX]
-            used = self._library.eb1_host_receive(
-                self._memory, piece, len(piece), self._out, _ROOM
-            )
-            answered += self._out[:used]
+            used = self._library.eb1_host_receive(self._memory, piece, len(piece), self._out, _ROOM)
+            answered += self._out.raw[:used]
         return answered
 
     def transmit(self) -> bytes:
         """Every frame that is due now."""
         used = self._library.eb1_host_transmit(self._memory, self._out, _ROOM)
-        return self._out[:used]
+        return self._out.raw[:used]
 
     def set_sensor(self, index: int, counts: int) -> None:
         self._library.eb1_host_set_sensor(self._memory, index, counts)
@@ -124,23 +124,28 @@ class Board:
         return changes
 
 
-def encode(frame: Frame, salt: int) -> bytes:
-    """The wire bytes of a frame, by the C codec; its values must fit the wire."""
-    wire = ctypes.create_string_buffer(5 * len(frame.values) + 16)
-    head = (_U32 * 4)(frame.kind, frame.seq, frame.token, salt)
-    values = (ctypes.c_int64 * len(frame.values))(*frame.values)
-    used = load().eb1_host_encode(wire, head, values, len(frame.values))
-    return wire.raw[:used]
+class Codec:
+    """frame.c alone, for comparison with frames.py."""
 
+    def __init__(self) -> None:
+        self._library = load()
 
-def decode(piece: bytes, salt: int | None, expect: int) -> Frame | int:
-    """The frame between two delimiters, by the C codec, or the number of the first failed
-    check. `expect` is the direction bit of the other end."""
-    memory = ctypes.create_string_buffer(piece, len(piece))
-    session = (_U32 * 3)(salt or 0, salt is not None, expect)
-    head = (_U32 * 4)()
-    values = (ctypes.c_int64 * _VALUES_MAX)()
-    cause = load().eb1_host_decode(memory, len(piece), session, head, values)
-    if cause != GOOD:
-        return int(cause)
-    return Frame(head[0], head[1], head[2], tuple(values[: head[3]]))
+    def encode(self, frame: Frame, salt: int) -> bytes:
+        """The wire bytes of a frame whose values fit the wire."""
+        wire = ctypes.create_string_buffer(5 * len(frame.values) + 16)
+        head = (_U32 * 4)(frame.kind, frame.seq, frame.token, salt)
+        values = (ctypes.c_int64 * len(frame.values))(*frame.values)
+        used = self._library.eb1_host_encode(wire, head, values, len(frame.values))
+        return wire.raw[:used]
+
+    def decode(self, piece: bytes, salt: int | None, expect: int) -> Frame | int:
+        """The frame between two delimiters, or the number of the first failed check.
+        `expect` is the direction bit of the other end."""
+        memory = ctypes.create_string_buffer(piece, len(piece))
+        session = (_U32 * 3)(salt or 0, salt is not None, expect)
+        head = (_U32 * 4)()
+        values = (ctypes.c_int64 * _VALUES_MAX)()
+        cause = self._library.eb1_host_decode(memory, len(piece), session, head, values)
+        if cause != GOOD:
+            return int(cause)
+        return Frame(head[0], head[1], head[2], tuple(values[: head[3]]))

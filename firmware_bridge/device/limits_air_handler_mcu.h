@@ -4,7 +4,7 @@
  *
  * sha256 073c06e4310cffb86d291456a22610af3da4c02d327fe747e8929c5b89324ab6
  */
-/* Wider than the host's: rates and travel by 20 %; dwells are 20 % shorter. */
+/* Than the host's: rates and travel 20 % wider, dwells 20 % shorter. */
 #ifndef ENVELOPE_LIMITS_AIR_HANDLER_MCU_H
 #define ENVELOPE_LIMITS_AIR_HANDLER_MCU_H
 

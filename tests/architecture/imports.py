@@ -78,9 +78,9 @@ OWNERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "edge_agent/ports/gateway_relay.py",
         ),
         # Paho's thread in the gateway process, and in the control process one that sleeps but
-        # for a trip; one child of control, the gateway itself.
+        # for a trip; one child of control, the gateway itself. A compiler, while it is installed.
         "threading": ("edge_agent/gateway/session.py", "edge_agent/service/latch.py"),
-        "subprocess": ("edge_agent/service/child.py",),
+        "subprocess": ("edge_agent/service/child.py", "firmware_bridge/device/build.py"),
         "signal": (
             "edge_agent/app.py",
             "edge_agent/app_sim.py",

@@ -214,5 +214,3 @@ def test_another_envelope_has_another_hash() -> None:
     ours, theirs = (SimulatedMcu(e, FEEDBACK, 7).hello for e in (ENVELOPE, other))
     assert ours.envelope_hash != theirs.envelope_hash
     assert ours.schema_hash == theirs.schema_hash
-
-
