@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 from edge_agent import __version__, loop
+from edge_agent.app_commands import open_commands
 from edge_agent.app_hardware import hardware_of
 from edge_agent.config import Settings, recordings_folder, socket_path, state_folder
 from edge_agent.core.clock import NS_PER_S, Clock, SystemClock
@@ -163,7 +164,8 @@ def run_control(settings: Settings, *, arm: bool, gateway_command: list[str]) ->
         Welcome(boot, config.device, hashes),
         hardware.mqtt_channels,
     )
-    ports: dict[str, Port] = {"gateway": relay, **hardware.ports}
+    plane = open_commands(settings, boot)
+    ports: dict[str, Port] = {"gateway": relay, **plane.ports, **hardware.ports}
     stats = TickStats(period_ns)
     latched = _latched_trip(settings)
     latch = TripLatch(latch_path(state_folder(settings)), settings.envelope, boot)
@@ -172,7 +174,8 @@ def run_control(settings: Settings, *, arm: bool, gateway_command: list[str]) ->
     operator = loop.Operator(settings.envelope, arm)
     children = {"gateway_process": ChildProcess(gateway_command)} if gateway_command else {}
     _stop_on_signals(operator, children.values())
-    sink = StatusSink(relay, settings, stats, {**ports, **children}, facts)
+    reporting: dict[str, Reporting] = {**ports, **plane.reporting, **children}
+    sink = StatusSink(relay, settings, stats, reporting, facts)
     parts = loop.Parts(
         build_agent(settings, model, period_ns, latched),
         tuple(ports.values()),
@@ -180,6 +183,7 @@ def run_control(settings: Settings, *, arm: bool, gateway_command: list[str]) ->
         clock,
         period_ns,
         config.loop.trigger == "telemetry",
+        plane.commands,
     )
     if config.mode == "simulated":
         sys.stderr.write('edge-agent: simulated hardware; mode = "real" drives a machine\n')

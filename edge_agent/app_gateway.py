@@ -11,13 +11,20 @@ from typing import Any
 import msgspec
 
 from edge_agent import __version__
-from edge_agent.app_password import broker_password
-from edge_agent.config import Settings, recordings_folder, socket_path
+from edge_agent.app_password import broker_password, plane_password
+from edge_agent.config import (
+    Settings,
+    command_socket_path,
+    recordings_folder,
+    socket_path,
+    state_folder,
+)
 from edge_agent.core.clock import SystemClock, utc_now_ns
 from edge_agent.core.errors import EXIT_OK, EXIT_TRANSIENT
 from edge_agent.core.ipc import Welcome
 from edge_agent.gateway.control_socket import query_status
 from edge_agent.gateway.feed import FeedJob, feed
+from edge_agent.gateway.plane import PlaneJob
 from edge_agent.gateway.process import GatewayJob, run_gateway
 from edge_agent.recording.format import Header, channel_infos
 from edge_agent.recording.writer import SegmentWriter
@@ -79,6 +86,7 @@ def run_gateway_process(settings: Settings, parent_pid: int | None) -> int:
         socket_path=socket_path(settings),
         password=broker_password(settings),
         parent_pid=parent_pid,
+        plane=_plane_job(settings),
     )
     recorder = FlightRecorder(settings)
     try:
@@ -86,6 +94,18 @@ def run_gateway_process(settings: Settings, parent_pid: int | None) -> int:
     finally:
         recorder.close()
     return EXIT_OK
+
+
+def _plane_job(settings: Settings) -> PlaneJob | None:
+    plane = settings.config.plane
+    if plane is None:
+        return None
+    return PlaneJob(
+        settings=plane,
+        socket_path=command_socket_path(settings),
+        journal_path=state_folder(settings) / "plane.sqlite",
+        password=plane_password(settings),
+    )
 
 
 def ask_status(settings: Settings) -> dict[str, Any]:

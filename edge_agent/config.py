@@ -20,6 +20,7 @@ import msgspec
 
 from edge_agent.core.clock import NS_PER_S
 from edge_agent.core.errors import ConfigError
+from edge_agent.gateway.plane_settings import PlaneSettings, check_plane
 from edge_agent.gateway.settings import MqttSettings, sensor_decoders
 from edge_agent.safety import devices
 from edge_agent.safety.limits import Envelope
@@ -77,6 +78,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     model: ModelConfig = ModelConfig()
     serial: SerialConfig | None = None
     mqtt: MqttSettings | None = None
+    plane: PlaneSettings | None = None
     recording: RecordingConfig = RecordingConfig()
     # Channel -> limit -> value in the channel's unit (or seconds): stricter only.
     limits: dict[str, dict[str, float]] = {}  # msgspec copies mutable defaults
@@ -135,6 +137,8 @@ def settings_of(config: Config, source: str) -> Settings:
         _check_sources(config, envelope)
         _check_loop(config.loop)
         _check_files(config)
+        if config.plane is not None:
+            check_plane(config.plane)
     except ConfigError as error:
         where = f"{source}: {error.where}" if error.where else source
         raise ConfigError(error.what, where=where, fix=error.fix) from error
@@ -155,6 +159,11 @@ def with_state_dir(settings: Settings, folder: Path) -> Settings:
 def socket_path(settings: Settings) -> Path:
     """The Unix socket between the two processes."""
     return Path(settings.config.runtime_dir) / "control.sock"
+
+
+def command_socket_path(settings: Settings) -> Path:
+    """The Unix socket for commands, beside the other."""
+    return Path(settings.config.runtime_dir) / "commands.sock"
 
 
 def state_folder(settings: Settings) -> Path:

@@ -9,7 +9,6 @@ they are microseconds apart and the machine waits for the first of them.
 """
 
 import select
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -31,6 +30,22 @@ class Sink(Protocol):
         """Take the record, or drop and count it."""
 
 
+class Commands(Protocol):
+    """The control plane's commands, as the loop sees them: judged elsewhere, never waited for."""
+
+    def fileno(self) -> int | None:
+        """Readable when `serve` has something to do."""
+
+    def serve(self, now_ns: int) -> None:
+        """Judge and answer what has come; also between two ticks."""
+
+    def intents(self, now_ns: int) -> tuple[Intent, ...]:
+        """What to tell the agent in the tick that begins."""
+
+    def publish(self, tick: TickRecord) -> None:
+        """Answer what the tick has settled."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What the loop runs; `app.py` builds it."""
@@ -41,6 +56,7 @@ class Parts:
     clock: Clock
     period_ns: int
     on_telemetry: bool  # also tick as soon as a port has something
+    commands: Commands
 
 
 @dataclass(slots=True)
@@ -93,19 +109,24 @@ class Operator:
 
 def run(parts: Parts, operator: Operator, stats: TickStats) -> None:
     """Tick until the operator's stop is done."""
-    agent, clock, ports = parts.agent, parts.clock, parts.ports
+    agent, clock, ports, commands = parts.agent, parts.clock, parts.ports, parts.commands
     deadline_ns = clock.now_ns()
     while True:
         _wait(parts, deadline_ns)
         now_ns = clock.now_ns()
+        commands.serve(now_ns)
+        if now_ns < deadline_ns and not parts.on_telemetry:
+            continue  # woken by a command
         readings = [r for port in ports for r in port.poll(now_ns)]
         if now_ns < deadline_ns and not readings:
             continue  # woken by half a frame
-        tick = agent.step(now_ns, readings, operator.intents())
+        intents = (*operator.intents(), *commands.intents(now_ns))
+        tick = agent.step(now_ns, readings, intents)
         command = agent.command
         for port in ports:
             port.apply(now_ns, command)
         stats.add(now_ns - deadline_ns, clock.now_ns() - now_ns)
+        commands.publish(tick)
         for sink in parts.sinks:
             sink.publish(tick)
         if operator.finished(tick):
@@ -123,11 +144,13 @@ def next_deadline_ns(deadline_ns: int, now_ns: int, parts: Parts) -> int:
 
 
 def _wait(parts: Parts, deadline_ns: int) -> None:
-    """Sleep to the deadline; with `on_telemetry`, at most until a port has something."""
-    if not parts.on_telemetry:
-        parts.clock.sleep_until_ns(deadline_ns)
-        return
-    descriptors: Sequence[int] = [d for d in (p.fileno() for p in parts.ports) if d is not None]
+    """Sleep to the deadline, at most until a command has come or, with `on_telemetry`, until a
+    port has something."""
+    ports = parts.ports if parts.on_telemetry else ()
+    numbers = (parts.commands.fileno(), *(port.fileno() for port in ports))
+    descriptors = [number for number in numbers if number is not None]
     wait_ns = deadline_ns - parts.clock.now_ns()
-    if wait_ns > 0:
+    if not descriptors:
+        parts.clock.sleep_until_ns(deadline_ns)
+    elif wait_ns > 0:
         select.select(descriptors, (), (), wait_ns / NS_PER_S)

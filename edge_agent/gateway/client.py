@@ -62,6 +62,7 @@ class MqttLink:
         self._counts = dict.fromkeys(_COUNTERS, 0)
         self.state = "waiting"
         self.last_reason = ""
+        self.connection = 0  # number of the present or the last attempt
 
     def fileno(self) -> int:
         """Readable when `service` has something to do."""
@@ -82,7 +83,8 @@ class MqttLink:
             self._watch(self._session, now_ns)
         elif self.state == "waiting" and now_ns >= self._next_attempt_ns:
             self.state = "connecting"
-            self._session = Session(self._options, self._clock, self._wake_write)
+            self.connection += 1
+            self._session = Session(self._options, self._clock, self._wake_write, self.connection)
 
     def take_messages(self) -> list[Received]:
         """Everything received since the last call, oldest first."""
@@ -94,6 +96,11 @@ class MqttLink:
         """Message ids that the broker acknowledged since the last call."""
         acks, self._acks = self._acks, []
         return acks
+
+    def ack(self, message: Received) -> None:
+        """Tell the broker, if it is still that connection; on the next it sends it again."""
+        if self._session is not None and message.connection == self.connection:
+            self._session.ack(message.mid)
 
     def publish(
         self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False

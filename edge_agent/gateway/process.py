@@ -24,6 +24,7 @@ from edge_agent.gateway.control_socket import ControlSocket
 from edge_agent.gateway.documents import Documents
 from edge_agent.gateway.intake import Intake
 from edge_agent.gateway.offline import OfflineLink
+from edge_agent.gateway.plane import Carrier, PlaneJob, link_options
 from edge_agent.gateway.session import LinkOptions
 from edge_agent.gateway.settings import MqttSettings, sensor_decoders
 from edge_agent.safety.limits import Envelope
@@ -55,6 +56,7 @@ class GatewayJob:
     socket_path: Path
     password: str = ""
     parent_pid: int | None = None
+    plane: PlaneJob | None = None
 
 
 class Gateway:
@@ -74,6 +76,9 @@ class Gateway:
         if job.settings is not None:
             self._link = MqttLink(self._link_options(job.settings), clock, rng)
         self._control = ControlSocket(job.socket_path)
+        self._plane: Carrier | None = None
+        if job.plane is not None:
+            self._plane = Carrier(job.plane, MqttLink(link_options(job.plane), clock, rng))
         self._decode_record = msgspec.msgpack.Decoder(TickRecord).decode
         self._telemetry_every_ns = round(NS_PER_S / settings.telemetry_rate_hz)
         self._telemetry_sent_ns = 0
@@ -88,10 +93,14 @@ class Gateway:
 
     def step(self, wait_s: float = WAIT_S) -> None:
         """Wait up to `wait_s` for something to happen, then see to all of it."""
-        descriptors = (self._link.fileno(), self._control.fileno())
+        plane = self._plane
+        descriptors = [self._link.fileno(), self._control.fileno()]
+        descriptors += [] if plane is None else plane.filenos()
         waiting_on = [d for d in descriptors if d is not None]
         select.select(waiting_on, [], [], wait_s)
         now_ns = self._clock.now_ns()
+        if plane is not None:  # first: a command waits for nothing
+            plane.step(now_ns)
         self._control.connect(now_ns)
         for message in self._control.receive():
             self._hear(message)
@@ -111,6 +120,7 @@ class Gateway:
             **self._control.counters(),
             **self._counts,
             **self._intake.counters(),
+            **({} if self._plane is None else self._plane.counters()),
         }
 
     def close(self) -> None:
@@ -118,6 +128,8 @@ class Gateway:
         for message in self._control.receive():
             self._hear(message)
         self._control.close()
+        if self._plane is not None:
+            self._plane.close()
         self._link.close(self._documents.offline("stopped"))
 
     def _hear(self, message: ControlMessage) -> None:

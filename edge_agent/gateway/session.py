@@ -16,6 +16,7 @@ from typing import Any
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -27,6 +28,7 @@ MAX_SIGNALS = 1024
 MAX_IN_FLIGHT = 20
 CONNECT_TIMEOUT_S = 5.0
 BEGIN_WITHIN_S = 1.0
+SESSION_EXPIRY_S = 3600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,16 +45,23 @@ class LinkOptions:
     topics: tuple[str, ...] = ()
     status_topic: str = ""
     will: bytes = b""
+    # The broker keeps the session, and each message until `ack`: for what may not get lost.
+    durable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One message; `payload` is None when it was larger than any decoder accepts."""
+    """One message; `payload` is None when it was larger than any decoder accepts.
+
+    `connection` and `mid` say where and how to acknowledge it on a durable link.
+    """
 
     topic: str
     payload: bytes | None
     retained: bool
     stamp_ns: int
+    connection: int = 0
+    mid: int = 0
 
 
 class SignalKind(Enum):
@@ -79,8 +88,12 @@ class Signal:
 class Session:
     """One attempt and, if it succeeds, one connection."""
 
-    def __init__(self, options: LinkOptions, clock: Clock, wake: socket.socket) -> None:
+    def __init__(
+        self, options: LinkOptions, clock: Clock, wake: socket.socket, number: int
+    ) -> None:
+        """`number` tells this connection from the others of one link."""
         self._options = options
+        self._number = number
         self._clock = clock
         self._wake = wake
         self._thread: threading.Thread | None = None
@@ -91,7 +104,7 @@ class Session:
         self.messages_dropped = 0
         self.started_ns = clock.now_ns()
         self._client = self._new_client()
-        self._client.connect_async(options.host, options.port, options.keepalive_s)
+        self._connect_async(options)
         self._client.loop_start()
         self._began.wait(BEGIN_WITHIN_S)
 
@@ -101,8 +114,9 @@ class Session:
             CallbackAPIVersion.VERSION2,
             client_id=self._options.client_id,
             protocol=MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311,
-            clean_session=None if five else True,
+            clean_session=None if five else not self._options.durable,
             reconnect_on_failure=False,
+            manual_ack=self._options.durable,
         )
         client.suppress_exceptions = True
         client.connect_timeout = CONNECT_TIMEOUT_S
@@ -121,6 +135,20 @@ class Session:
         client.on_subscribe = self._on_subscribe
         return client
 
+    def _connect_async(self, options: LinkOptions) -> None:
+        durable = options.durable and options.protocol == "5"
+        properties = None
+        if durable:
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho's own
+            properties.SessionExpiryInterval = SESSION_EXPIRY_S
+        self._client.connect_async(
+            options.host,
+            options.port,
+            options.keepalive_s,
+            clean_start=False if durable else paho.MQTT_CLEAN_START_FIRST_ONLY,
+            properties=properties,
+        )
+
     def thread_died(self) -> bool:
         """Whether the network thread began and is no more."""
         return self._thread is not None and not self._thread.is_alive()
@@ -134,6 +162,10 @@ class Session:
         """Hand one message to the network thread; its message id, or None if refused."""
         info = self._client.publish(topic, payload, qos=qos, retain=retain)
         return info.mid if info.rc == paho.MQTT_ERR_SUCCESS else None
+
+    def ack(self, mid: int) -> None:
+        """The message is safe here; the broker may forget it."""
+        self._client.ack(mid, 1)
 
     def end(self) -> None:
         """Say goodbye if there is somebody to say it to; the network thread then ends."""
@@ -216,7 +248,9 @@ class Session:
             topic = message.topic
         except UnicodeDecodeError:  # a broker that does not check; no such topic is ours
             return
-        self.messages.append(Received(topic, payload, message.retain, stamp_ns))
+        self.messages.append(
+            Received(topic, payload, message.retain, stamp_ns, self._number, message.mid)
+        )
         self._wake_main()
 
     def _on_publish(

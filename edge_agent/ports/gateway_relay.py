@@ -9,10 +9,8 @@ Peers are few: one gateway, and short-lived `status` peers, each of which gets o
 """
 
 import errno
-import os
 import select
 import socket
-import stat
 from collections import deque
 from collections.abc import Collection
 from pathlib import Path
@@ -21,7 +19,6 @@ from typing import Any
 import msgspec
 
 from edge_agent.core.clock import NS_PER_MS, NS_PER_S
-from edge_agent.core.errors import PortError
 from edge_agent.core.ipc import (
     MAX_DATAGRAM_BYTES,
     ROLE_GATEWAY,
@@ -39,6 +36,7 @@ from edge_agent.core.ipc import (
 )
 from edge_agent.core.records import Command, Quality, Reading, TickRecord
 from edge_agent.core.units import COUNTS_LIMIT
+from edge_agent.ports.listening import listen
 
 MAX_PEERS = 4
 DATAGRAMS_PER_PEER_PER_POLL = 16
@@ -53,8 +51,6 @@ BACKLOG_SENDS_PER_TICK = 32  # so that catching up never takes a tick's time
 HELLO_WITHIN_NS = 2 * NS_PER_S
 # Both processes read CLOCK_MONOTONIC of one machine; this covers a tick that read it earlier.
 FUTURE_TOLERANCE_NS = 50 * NS_PER_MS
-# sun_path holds 108 bytes with the final zero; the temporary name adds up to 12.
-_PATH_BYTES_MAX = 95
 _COUNTERS = (
     "readings",
     "readings_refused",
@@ -101,7 +97,7 @@ class GatewayRelay:
         self._gateway_report: dict[str, int | str] = {}
         self._gateway_report_ns = 0
         self._counts = dict.fromkeys(_COUNTERS, 0)
-        self._listener = _listen(path)
+        self._listener = listen(path, MAX_PEERS)
         self._inode = path.stat().st_ino
         self._epoll = select.epoll()
         self._epoll.register(self._listener.fileno(), select.EPOLLIN)
@@ -304,62 +300,3 @@ def _not_after(reading: Reading, now_ns: int) -> Reading:
     if reading.stamp_ns <= now_ns:
         return reading
     return Reading(reading.channel, reading.counts, now_ns, reading.quality)
-
-
-def _listen(path: Path) -> socket.socket:
-    """A listening socket at `path`, replacing one that nobody listens on any more.
-
-    The name appears by rename, after the mode is set and listening began: there is no moment
-    at which others could connect or at which a connect is refused.
-    """
-    where = str(path)
-    if len(os.fsencode(path)) > _PATH_BYTES_MAX:
-        raise PortError(
-            f"socket path is longer than {_PATH_BYTES_MAX} bytes",
-            where=where,
-            fix="choose a shorter runtime directory",
-        )
-    _refuse_unless_free(path)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    sock.setblocking(False)
-    try:
-        fresh.unlink(missing_ok=True)
-        sock.bind(str(fresh))
-        fresh.chmod(0o600)
-        sock.listen(MAX_PEERS)
-        fresh.rename(path)
-    except OSError as error:
-        sock.close()
-        raise PortError(
-            f"cannot listen: {error.strerror}",
-            where=where,
-            fix="the directory must exist and be writable by this user",
-        ) from error
-    return sock
-
-
-def _refuse_unless_free(path: Path) -> None:
-    where = str(path)
-    try:
-        mode = path.lstat().st_mode
-    except OSError:  # absent, or a directory problem that binding reports better
-        return
-    if not stat.S_ISSOCK(mode):
-        raise PortError("exists and is not a socket", where=where, fix="remove it or move it away")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
-        probe.setblocking(False)
-        try:
-            probe.connect(where)
-        except ConnectionRefusedError:
-            return
-        except OSError as error:
-            if error.errno != errno.EAGAIN:  # EAGAIN: alive, its backlog is full
-                raise PortError(
-                    f"cannot be checked: {error.strerror}", where=where, fix="remove the file"
-                ) from error
-    raise PortError(
-        "another control process is running here",
-        where=where,
-        fix="stop it first, or choose another runtime directory",
-    )

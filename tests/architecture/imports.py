@@ -35,7 +35,7 @@ def _room(rooms: str, packages: str = "", *, pure: bool = False) -> Room:
     return Room(frozenset(rooms.split()), frozenset(packages.split()), pure)
 
 
-_L1 = "core safety mission decision"
+_L1 = "core safety mission decision authority"
 
 ROOMS: Mapping[str, Room] = MappingProxyType(
     {
@@ -46,10 +46,12 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
         "safety": _room("core", pure=True),
         "mission": _room("core safety", pure=True),
         "decision": _room("core safety mission", "numpy", pure=True),
+        "authority": _room("core safety", "msgspec", pure=True),
         # L2: the world. These rooms do not know each other.
         "inference": _room(_L1, "numpy onnxruntime msgspec"),
         "ports": _room(_L1, "firmware_bridge msgspec"),
         "gateway": _room(_L1, "paho msgspec msgpack"),
+        "client": _room("core authority", "paho msgspec"),
         "recording": _room(_L1, "msgspec msgpack"),
         "sim": _room(_L1, "firmware_bridge msgpack msgspec numpy"),
         "service": _room(_L1, "msgspec"),
@@ -66,16 +68,21 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
 OWNERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "time": ("edge_agent/core/clock.py",),
-        "paho": ("edge_agent/gateway/session.py",),
+        # The gateway's connections, and the one of a program that commands devices.
+        "paho": ("edge_agent/client/device.py", "edge_agent/gateway/session.py"),
         "onnxruntime": ("edge_agent/inference/session.py",),
         # The outside world's handles.
         "termios": ("firmware_bridge/serial_port.py",),
         "pty": ("edge_agent/sim/mcu_terminal.py",),
         "socket": (
+            "edge_agent/client/device.py",
             "edge_agent/gateway/client.py",
+            "edge_agent/gateway/command_socket.py",
             "edge_agent/gateway/control_socket.py",
             "edge_agent/gateway/session.py",
+            "edge_agent/ports/command_relay.py",
             "edge_agent/ports/gateway_relay.py",
+            "edge_agent/ports/listening.py",
         ),
         # Paho's thread in the gateway process, and in the control process one that sleeps but
         # for a trip; one child of control, the gateway itself. A compiler, while it is installed.

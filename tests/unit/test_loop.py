@@ -6,6 +6,7 @@ import os
 import msgspec
 import pytest
 
+from edge_agent.app_commands import NoCommands
 from edge_agent.core.clock import NS_PER_MS, NS_PER_S, ManualClock, SystemClock
 from edge_agent.core.records import Command, Mode, Proposal, Reading, TickRecord
 from edge_agent.decision.agent import Agent
@@ -93,7 +94,9 @@ class Bench:
             [FeatureSpec(kind=FeatureKind.VALUE, channel="supply_temperature")], SENSORS, ACTUATORS
         )
         agent = Agent(ENVELOPE, FixedPolicy(), features, PERIOD_NS)
-        self.parts = Parts(agent, (self.hardware,), (self.sink,), self.clock, PERIOD_NS, False)
+        self.parts = Parts(
+            agent, (self.hardware,), (self.sink,), self.clock, PERIOD_NS, False, NoCommands()
+        )
 
     def run(self) -> list[TickRecord]:
         run(self.parts, self.operator, self.stats)
@@ -178,7 +181,7 @@ def test_telemetry_wakes_the_loop_before_its_deadline(telemetry_first: bool) -> 
     hardware.fileno = lambda: read_end  # type: ignore[method-assign]
     operator = Operator(ENVELOPE, arm=False, stop_requested=True)
     bench = Bench(arm=False, ticks=1)
-    parts = Parts(bench.parts.agent, (hardware,), (), clock, 2 * NS_PER_S, True)
+    parts = Parts(bench.parts.agent, (hardware,), (), clock, 2 * NS_PER_S, True, NoCommands())
     if telemetry_first:
         os.write(write_end, b"x")
     start_ns = clock.now_ns()

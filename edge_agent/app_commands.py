@@ -1,0 +1,130 @@
+"""Composition of the control plane's commands in the control process.
+
+Owns: the keyring's file, the random numbers, and the two ends that the desk does not know.
+Must not: judge; the desk does. There is no network here, only a Unix socket.
+"""
+
+import os
+import secrets
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from edge_agent.authority.desk import Desk
+from edge_agent.authority.keyring import Keyring, parse_keyring
+from edge_agent.authority.sessions import Sessions
+from edge_agent.config import Settings, command_socket_path
+from edge_agent.core.command_ipc import LinkUp
+from edge_agent.core.errors import ConfigError
+from edge_agent.core.records import Intent, TickRecord
+from edge_agent.gateway.plane_settings import PlaneSettings
+from edge_agent.ports.command_relay import CommandRelay
+
+_CREDENTIAL = "keyring"
+_NONCE_BYTES = 8
+
+
+class NoCommands:
+    """No `[plane]` is configured: nobody commands from afar."""
+
+    def fileno(self) -> None:
+        """There is nothing to wait for."""
+
+    def serve(self, now_ns: int) -> None:
+        """Nothing comes."""
+
+    def intents(self, now_ns: int) -> tuple[Intent, ...]:  # noqa: ARG002 - one of its kind
+        """Nobody wishes anything."""
+        return ()
+
+    def publish(self, tick: TickRecord) -> None:
+        """Nobody asks."""
+
+
+class PlaneCommands:
+    """The desk between its socket and the loop."""
+
+    def __init__(self, relay: CommandRelay, desk: Desk) -> None:
+        self._relay = relay
+        self._desk = desk
+
+    def fileno(self) -> int | None:
+        """Readable when a gateway has said something."""
+        return self._relay.fileno()
+
+    def serve(self, now_ns: int) -> None:
+        """Judge what has come, and answer."""
+        for message in self._relay.take():
+            if isinstance(message, LinkUp):
+                sessions = self._desk.sessions
+                self._desk.sessions = sessions.reconnected(_nonce(), now_ns, message.number)
+                self._relay.send(self._desk.standing)
+            else:
+                self._relay.send(self._desk.receive(message, now_ns))
+
+    def intents(self, now_ns: int) -> tuple[Intent, ...]:
+        """What was accepted since the last tick."""
+        if self._desk.sessions.due(now_ns):
+            self._desk.sessions = self._desk.sessions.renewed(_nonce(), now_ns)
+            self._relay.send(self._desk.standing)
+        return self._desk.intents(now_ns)
+
+    def publish(self, tick: TickRecord) -> None:
+        """Answer what the tick has settled."""
+        for answer in self._desk.settle(tick):
+            self._relay.send(answer)
+
+    def status(self) -> dict[str, int | str]:
+        """Every outcome, counted."""
+        return {**self._desk.counters()}
+
+
+class CommandParts(NamedTuple):
+    """What a configured plane adds to the control process."""
+
+    commands: NoCommands | PlaneCommands
+    ports: Mapping[str, CommandRelay]
+    reporting: Mapping[str, PlaneCommands]
+
+
+def open_commands(settings: Settings, boot: str) -> CommandParts:
+    """The configured plane, or nothing. ConfigError or PortError when it cannot work."""
+    plane = settings.config.plane
+    if plane is None:
+        return CommandParts(NoCommands(), {}, {})
+    keyring = read_keyring(plane, os.environ)
+    relay = CommandRelay(command_socket_path(settings))
+    desk = Desk(plane.id, keyring, settings.envelope, Sessions(boot, _nonce(), 0))
+    commands = PlaneCommands(relay, desk)
+    return CommandParts(commands, {"commands": relay}, {"authority": commands})
+
+
+def read_keyring(plane: PlaneSettings, environment: Mapping[str, str]) -> Keyring:
+    """From `keyring_file`, or the systemd credential; refused when others could read it."""
+    folder = environment.get("CREDENTIALS_DIRECTORY", "")
+    if not plane.keyring_file and not folder:
+        raise ConfigError(
+            "no keyring",
+            where="plane.keyring_file",
+            fix="set it, or give the service LoadCredential=keyring:/etc/edge-agent/keyring.json",
+        )
+    path = Path(plane.keyring_file) if plane.keyring_file else Path(folder) / _CREDENTIAL
+    where = f"keyring {path}"
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            data = file.read()
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be read: {error.strerror}", where=where, fix="correct the path or its owner"
+        ) from error
+    if not stat.S_ISREG(mode) or mode & 0o077:
+        raise ConfigError(
+            "others can read or write it", where=where, fix="chmod 600, owned by the service's user"
+        )
+    return parse_keyring(data, plane.id, where)
+
+
+def _nonce() -> str:
+    return secrets.token_hex(_NONCE_BYTES)

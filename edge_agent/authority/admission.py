@@ -1,0 +1,103 @@
+"""Whether a genuine command may be followed, and if not, why.
+
+Owns: the checks after the signature, each with a reason of its own, in a fixed order. Must
+not: change anything but the counter note of a key, which a command uses up by being timely.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from edge_agent.authority.body import KNOWN_FIELDS, Body
+from edge_agent.authority.keyring import Key
+from edge_agent.authority.memory import Memory
+from edge_agent.authority.operations import OPERATIONS, Args, Operation, decode_args
+from edge_agent.authority.sessions import Sessions
+from edge_agent.core.command_ipc import Carried
+from edge_agent.core.records import Mode, Reason, Rule
+from edge_agent.safety.limits import Envelope
+
+MAX_PENDING: Final = 16
+_NS_PER_MS: Final = 1_000_000
+REJECTED: Final = "rejected"
+FAILED: Final = "failed"
+
+
+class Refused(NamedTuple):
+    """The end of a command before it began: `rejected`, or `failed` for an interrupted one."""
+
+    state: str
+    why: Mapping[str, Any]
+
+
+class Admitted(NamedTuple):
+    """A command that may be followed."""
+
+    operation: Operation
+    args: Args
+
+
+class Situation(NamedTuple):
+    """What the checks may know of the device."""
+
+    device: str
+    sessions: Sessions
+    limits: Envelope
+    mode: int
+    cause: Reason | None
+    pending: int
+
+
+def untimely(situation: Situation, carried: Carried, body: Body, now_ns: int) -> Refused | None:
+    """For another device, for another moment, or not meant to be kept."""
+    if body.dev != situation.device:
+        return _rejected("wrong_device", device=situation.device)
+    if carried.retained:
+        return _rejected("retained")
+    if carried.interrupted:
+        return Refused(FAILED, {"reason": "interrupted"})
+    if not situation.sessions.knows(body.boot, body.sess):
+        return _rejected("stale_session")
+    age_ns = now_ns - min(carried.stamp_ns, now_ns)
+    if age_ns > body.ttl * _NS_PER_MS:
+        return _rejected("expired", age_ms=age_ns // _NS_PER_MS)
+    return None
+
+
+def replayed(memory: Memory, kid: str, body: Body) -> Refused | None:
+    """Take the counter; refuse one that is not above all that the key has used."""
+    if memory.is_new(kid, body.ctr):
+        return None
+    return _rejected("replayed", last=memory.counter(kid))
+
+
+def unfit(situation: Situation, body: Body, key: Key) -> Refused | Admitted:
+    """Not an operation, not this key's, not now, or not possible."""
+    operation = OPERATIONS.get(body.op)
+    if operation is None:
+        return _rejected("unknown_op", known=sorted(OPERATIONS))
+    if not key.may(body.op, operation.roles):
+        return _rejected("not_authorized", op=body.op)
+    unknown = [name for name in body.must if name not in KNOWN_FIELDS]
+    args = decode_args(operation, body.args)
+    if unknown or args is None:
+        return _rejected("bad_args", **({"must": unknown} if unknown else {}))
+    if situation.mode not in operation.starts_in:
+        mode = Mode(situation.mode).name
+        return _rejected("wrong_state", mode=mode, **cause_words(situation.cause, situation.limits))
+    if situation.pending >= MAX_PENDING and operation.intent is not None:
+        return _rejected("busy")
+    return Admitted(operation, args)
+
+
+def cause_words(cause: Reason | None, limits: Envelope) -> dict[str, Any]:
+    """The root cause of the present stop by names; empty when there is none."""
+    if cause is None:
+        return {}
+    names = limits.channel_names
+    channel = names[cause.channel] if 0 <= cause.channel < len(names) else ""
+    rule = Rule(cause.rule).name
+    return {"cause": {"rule": rule, "channel": channel, "number": cause.number}}
+
+
+def _rejected(reason: str, **details: Any) -> Refused:
+    return Refused(REJECTED, {"reason": reason, **details})

@@ -1,0 +1,59 @@
+"""What a command says, once its signature is known to be good.
+
+Owns: the body's fields and their ranges, and the answers' form. Must not: judge: whether the
+command may be followed is the desk's to say.
+"""
+
+from typing import Annotated, Any, Final
+
+import msgspec
+
+MAX_TTL_MS: Final = 10_000
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+_Nonce = Annotated[str, msgspec.Meta(max_length=16)]
+
+
+class Body(msgspec.Struct, frozen=True, kw_only=True):
+    """One command. Unknown keys are ignored, unless `must` names them.
+
+    `boot` and `sess` are the device's, from its status; `ctr` grows with every command of the
+    key; `ttl` in ms counts from the moment the device has received it. `dry`: check, do not act.
+    """
+
+    id: _Id
+    dev: _Id
+    op: Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
+    args: msgspec.Raw = msgspec.Raw(b"\x80")
+    boot: _Nonce = ""
+    sess: _Nonce = ""
+    ctr: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+    ttl: Annotated[int, msgspec.Meta(ge=1, le=MAX_TTL_MS)]
+    by: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    dry: bool = False
+    must: Annotated[tuple[_Id, ...], msgspec.Meta(max_length=16)] = ()
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One answer on `resp`. `(boot, seq)` names it: a copy is the same answer again.
+
+    `at` is the device's monotonic clock in ns: for differences, not for the time of day.
+    """
+
+    id: str
+    st: str
+    boot: str
+    seq: int
+    at: int
+    why: dict[str, Any] = {}  # msgspec copies mutable defaults
+    data: dict[str, Any] = {}
+
+
+KNOWN_FIELDS: Final = frozenset(Body.__struct_fields__)
+
+
+def decode_body(data: bytes) -> Body | None:
+    """The body; None when it is not one."""
+    try:
+        return msgspec.msgpack.decode(data, type=Body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None

@@ -1,0 +1,252 @@
+"""The desk: every command is opened, judged and answered here, in the control process.
+
+Owns: the state of all commands of this run: sessions, counters, answers, what is pending.
+Must not: read a clock, make random numbers or do I/O, so that its whole behaviour can be
+tested in microseconds. A command that passes becomes an Intent, which the agent judges again;
+nothing here can move anything.
+
+A message that is too large, is no sealed command, names no known key or is not signed by it is
+dropped, counted and never answered. Everything else is answered with its reason.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+import msgspec
+
+from edge_agent.authority import admission
+from edge_agent.authority.admission import FAILED, REJECTED, Admitted, Refused, Situation
+from edge_agent.authority.body import Body, Reply, decode_body
+from edge_agent.authority.keyring import Keyring
+from edge_agent.authority.memory import Memory, Remembered
+from edge_agent.authority.operations import Args, ArmArgs, Operation, QueryArgs
+from edge_agent.authority.seal import Sealed, is_genuine, open_seal
+from edge_agent.authority.sessions import Sessions
+from edge_agent.core.command_ipc import MAX_SEALED_BYTES, Answer, Carried, Standing
+from edge_agent.core.records import Intent, Mode, Reason, TickRecord
+from edge_agent.safety.limits import Envelope
+
+ACCEPTED: Final = "accepted"
+RUNNING: Final = "running"
+DONE: Final = "done"
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+_AT_REST: Final = (int(Mode.SAFE), int(Mode.TRIPPED))
+_NS_PER_MS: Final = 1_000_000
+_NS_PER_S: Final = 1_000_000_000
+
+
+@dataclass(slots=True)
+class _Ticket:
+    """Which command an answer is for, and where the gateway keeps it."""
+
+    row: int
+    command_id: str
+    sig: bytes
+
+
+@dataclass(slots=True)
+class _Pending:
+    """An accepted command that is not finished."""
+
+    ticket: _Ticket
+    operation: Operation
+    intent: Intent
+    begin_by_ns: int
+    end_by_ns: int
+    running: bool = False
+    given: bool = False  # the agent has had the intent
+
+
+class Desk:
+    """All commands of one run of one device."""
+
+    def __init__(
+        self, device_id: str, keyring: Keyring, limits: Envelope, sessions: Sessions
+    ) -> None:
+        self._device = device_id
+        self._keyring = keyring
+        self._limits = limits
+        self.sessions = sessions
+        self._memory = Memory()
+        self._pending: list[_Pending] = []
+        self._take_back: list[Intent] = []
+        self._mode = int(Mode.SAFE)
+        self._cause: Reason | None = None
+        self._now_ns = 0
+        self._seq = 0
+        self._counts: Counter[str] = Counter()
+
+    @property
+    def standing(self) -> Standing:
+        """What commands must name, for the gateway to publish."""
+        return Standing(self.sessions.boot, self.sessions.current, self.sessions.link)
+
+    def counters(self) -> dict[str, int]:
+        """Outcome to how often; what never happened is absent."""
+        return dict(self._counts)
+
+    def receive(self, carried: Carried, now_ns: int) -> Answer:
+        """Judge one message: the end of it, or `accepted`."""
+        self._now_ns = max(self._now_ns, now_ns)
+        opened = self._open(carried)
+        if isinstance(opened, str):
+            self._counts[f"dropped.{opened}"] += 1
+            return Answer(carried.row, final=True, body=b"")
+        sealed, body = opened
+        known = self._memory.find(body.id)
+        if known is not None:
+            return self._again(carried, body, sealed, known)
+        ticket = _Ticket(carried.row, body.id, sealed.sig)
+        ruling = self._judge(carried, body, sealed.kid)
+        if isinstance(ruling, Refused):
+            return self._say(ticket, ruling.state, why=ruling.why)
+        if body.dry:
+            return self._say(ticket, DONE, data={"dry": True, "mode": Mode(self._mode).name})
+        if ruling.operation.intent is None:
+            return self._say(ticket, DONE, data=self._told(ruling.args))
+        source = f"plane:{sealed.kid}:{body.by}" if body.by else f"plane:{sealed.kid}"
+        begin_by_ns = min(carried.stamp_ns, self._now_ns) + body.ttl * _NS_PER_MS
+        self._pending.append(
+            _Pending(
+                ticket,
+                ruling.operation,
+                Intent(ruling.operation.intent, source),
+                begin_by_ns,
+                self._now_ns + _within_ns(ruling),
+            )
+        )
+        return self._say(ticket, ACCEPTED)
+
+    def intents(self, now_ns: int) -> tuple[Intent, ...]:
+        """What to tell the agent in the tick that begins at `now_ns`."""
+        if not self._pending and not self._take_back:
+            return ()
+        wishes, self._take_back = self._take_back, []
+        for pending in self._pending:
+            if not pending.given and now_ns <= pending.begin_by_ns:
+                pending.given = True
+                wishes.append(pending.intent)
+        return tuple(wishes)
+
+    def settle(self, tick: TickRecord) -> list[Answer]:
+        """What the tick has made of the pending commands."""
+        self._mode, self._cause, self._now_ns = tick.mode, tick.cause, tick.now_ns
+        if not self._pending:
+            return []
+        found = [self._progress(pending) for pending in list(self._pending)]
+        return [answer for answer in found if answer is not None]
+
+    def _open(self, carried: Carried) -> tuple[Sealed, Body] | str:
+        """The signed command, or why it is not worth an answer."""
+        if len(carried.sealed) > MAX_SEALED_BYTES:
+            return "oversized"
+        sealed = open_seal(carried.sealed)
+        if sealed is None:
+            return "malformed"
+        key = self._keyring.keys.get(sealed.kid)
+        if key is None:
+            return "unknown_key"
+        if not is_genuine(key.secret, carried.topic, sealed):
+            return "bad_signature"
+        body = decode_body(sealed.body)
+        return "bad_body" if body is None else (sealed, body)
+
+    def _judge(self, carried: Carried, body: Body, kid: str) -> Refused | Admitted:
+        situation = Situation(
+            self._device, self.sessions, self._limits, self._mode, self._cause, len(self._pending)
+        )
+        return (
+            admission.untimely(situation, carried, body, self._now_ns)
+            or admission.replayed(self._memory, kid, body)
+            or admission.unfit(situation, body, self._keyring.keys[kid])
+        )
+
+    def _again(self, carried: Carried, body: Body, sealed: Sealed, known: Remembered) -> Answer:
+        """The same command gets the same answer; another that has its id is refused."""
+        if sealed.sig != known.sig:
+            self._counts["rejected.replayed"] += 1
+            reply = self._reply(body.id, REJECTED, {"reason": "replayed", "of": known.state}, {})
+            return Answer(carried.row, final=True, body=reply)
+        self._counts["repeated"] += 1
+        for pending in self._pending:
+            if pending.ticket.command_id == body.id:
+                pending.ticket.row = carried.row
+        return Answer(carried.row, known.final, known.body)
+
+    def _told(self, args: Args) -> dict[str, Any]:
+        """The answer of an operation that only asks."""
+        if isinstance(args, QueryArgs):
+            known = self._memory.find(args.id)
+            return {"id": args.id, "st": "unknown" if known is None else known.state}
+        return self._now()
+
+    def _now(self) -> dict[str, Any]:
+        """Mode and root cause."""
+        words = admission.cause_words(self._cause, self._limits)
+        return {"mode": Mode(self._mode).name, **words}
+
+    def _progress(self, pending: _Pending) -> Answer | None:
+        """Whether the agent has done it, is on the way, or never will."""
+        operation, ticket = pending.operation, pending.ticket
+        reason = ""
+        if not pending.given:
+            reason = "expired" if self._now_ns > pending.begin_by_ns else ""
+        elif self._mode in operation.ends_in:
+            self._pending.remove(pending)
+            return self._say(ticket, DONE, data=self._now())
+        elif self._mode not in operation.goes_through:
+            reason = "not_taken"
+        elif self._now_ns > pending.end_by_ns:
+            reason = "timeout"
+        elif not pending.running:
+            pending.running = True
+            return self._say(ticket, RUNNING, why=self._now())
+        if not reason:
+            return None
+        self._pending.remove(pending)
+        if pending.given and operation.take_back is not None and self._mode not in _AT_REST:
+            # What failed may not happen later by itself.
+            self._take_back.append(Intent(operation.take_back, pending.intent.source))
+        return self._say(ticket, FAILED, why={"reason": reason, **self._now()})
+
+    def _say(
+        self,
+        ticket: _Ticket,
+        state: str,
+        *,
+        why: Mapping[str, Any] = _NOTHING,
+        data: Mapping[str, Any] = _NOTHING,
+    ) -> Answer:
+        """Keep what became of a command, and put it into words."""
+        reason = f".{why['reason']}" if "reason" in why else ""
+        self._counts[state + reason] += 1
+        reply = self._reply(ticket.command_id, state, why, data)
+        final = state not in (ACCEPTED, RUNNING)
+        self._memory.keep(ticket.command_id, Remembered(ticket.sig, state, reply, final))
+        return Answer(ticket.row, final, reply)
+
+    def _reply(
+        self, command_id: str, state: str, why: Mapping[str, Any], data: Mapping[str, Any]
+    ) -> bytes:
+        self._seq += 1
+        return msgspec.msgpack.encode(
+            Reply(
+                id=command_id,
+                st=state,
+                boot=self.sessions.boot,
+                seq=self._seq,
+                at=self._now_ns,
+                why=dict(why),
+                data=dict(data),
+            )
+        )
+
+
+def _within_ns(admitted: Admitted) -> int:
+    """How long the operation may take."""
+    if isinstance(admitted.args, ArmArgs):
+        return round(admitted.args.within_s * _NS_PER_S)
+    return admitted.operation.within_ns

@@ -1,0 +1,91 @@
+"""The table of operations: who may ask for what, in which mode, and when it is done.
+
+Owns: one row per operation. Must not: act: an operation is an intent for the agent, which
+judges again, or an answer about what is known.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Final, NamedTuple
+
+import msgspec
+
+from edge_agent.core.records import Mode, Op
+
+_S: Final = 1_000_000_000
+
+
+class NoArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """For operations that need nothing."""
+
+
+class ArmArgs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Within which time the device must be ready; it is disarmed again otherwise."""
+
+    within_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 10.0
+
+
+class QueryArgs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which command to tell about."""
+
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
+Args = NoArgs | ArmArgs | QueryArgs
+
+
+class Operation(NamedTuple):
+    """One row. `intent` None: it is answered at once and no mode changes."""
+
+    roles: frozenset[str]
+    args: type[Args]
+    intent: Op | None = None
+    starts_in: frozenset[int] = frozenset(Mode)
+    goes_through: frozenset[int] = frozenset()  # not done yet, and on the way
+    ends_in: frozenset[int] = frozenset()
+    within_ns: int = _S
+    take_back: Op | None = None  # undoes what began and did not get there
+
+
+_CMD: Final = frozenset({"cmd"})
+_STOP: Final = frozenset({"cmd", "stop"})
+
+OPERATIONS: Mapping[str, Operation] = MappingProxyType(
+    {
+        "ping": Operation(_STOP, NoArgs),
+        "query": Operation(_STOP, QueryArgs),
+        "arm": Operation(
+            _CMD,
+            ArmArgs,
+            Op.ARM,
+            starts_in=frozenset({Mode.SAFE, Mode.ARMING, Mode.ACTIVE, Mode.HOLDING}),
+            goes_through=frozenset({Mode.ARMING, Mode.HOLDING}),
+            ends_in=frozenset({Mode.ACTIVE}),
+            take_back=Op.DISARM,
+        ),
+        "disarm": Operation(
+            _STOP,
+            NoArgs,
+            Op.DISARM,
+            goes_through=frozenset({Mode.RAMPING}),
+            ends_in=frozenset({Mode.SAFE, Mode.TRIPPED}),
+            within_ns=120 * _S,
+        ),
+        "stop": Operation(_STOP, NoArgs, Op.STOP, ends_in=frozenset({Mode.TRIPPED})),
+        "reset": Operation(
+            _CMD,
+            NoArgs,
+            Op.RESET,
+            starts_in=frozenset({Mode.TRIPPED}),
+            ends_in=frozenset({Mode.SAFE}),
+        ),
+    }
+)
+
+
+def decode_args(operation: Operation, raw: bytes | memoryview) -> Args | None:
+    """The arguments; None when they are not this operation's."""
+    try:
+        return msgspec.msgpack.decode(raw, type=operation.args)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None

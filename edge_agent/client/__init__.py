@@ -1,0 +1,12 @@
+"""L2: the other side of the control plane, for people and programs that command devices.
+
+    with DeviceClient(options) as device:
+        device.command("arm")
+
+It knows the words of `edge_agent.authority` and nothing of a running agent.
+"""
+
+from edge_agent.client.device import ClientOptions, DeviceClient, NoAnswerError
+from edge_agent.client.outcome import Outcome
+
+__all__ = ["ClientOptions", "DeviceClient", "Outcome", "NoAnswerError"]

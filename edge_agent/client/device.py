@@ -1,0 +1,204 @@
+"""A synchronous client for one device: a command in, its last answer out.
+
+Owns: one MQTT connection, the counter of its key, and the waiting for answers. Must not: retry
+a command by itself: one that got no answer may have been followed, and only `query` can tell.
+"""
+
+import queue
+import secrets
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final, Self
+
+import msgspec
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from edge_agent.authority.seal import seal
+from edge_agent.authority.topics import topics_of
+from edge_agent.client.outcome import Outcome
+from edge_agent.core.clock import NS_PER_S, SystemClock, utc_now_ns
+from edge_agent.core.errors import TransientError
+
+_NS_PER_US: Final = 1_000
+_KEEPALIVE_S: Final = 15
+_GRACE_S: Final = 1.0
+
+
+class NoAnswerError(TransientError):
+    """No last answer came in time: what became of the command is not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientOptions:
+    """Where the plane is, which device, and the key. `by` names the person in the recording."""
+
+    host: str
+    port: int
+    device: str
+    kid: str
+    secret: bytes = field(repr=False)
+    by: str = ""
+    username: str = ""
+    password: str = field(default="", repr=False)
+
+
+class DeviceClient:
+    """Connected from construction on; use as a context manager. Not for two threads."""
+
+    def __init__(self, options: ClientOptions) -> None:
+        """TransientError when the broker does not answer."""
+        self._options = options
+        self._topics = topics_of(options.device)
+        self._clock = SystemClock()
+        self._inbox: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
+        self._seen: dict[tuple[str, int], Outcome] = {}
+        self._counter = 0
+        self.status: Mapping[str, Any] = {}
+        self._client = self._connect()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def wait_online(self, within_s: float = 5.0) -> Mapping[str, Any]:
+        """The device's status, as soon as it takes commands; NoAnswerError when it does not."""
+        if not self.status.get("on"):
+            self._until(lambda: bool(self.status.get("on")), within_s)
+        if not self.status.get("on"):
+            why = str(self.status.get("why", "it has never been seen"))
+            raise NoAnswerError(f"{self._options.device} takes no commands: {why}")
+        return self.status
+
+    def command(
+        self,
+        op: str,
+        args: Mapping[str, Any] | None = None,
+        *,
+        ttl_s: float = 2.0,
+        within_s: float = 5.0,
+        dry: bool = False,
+    ) -> Outcome:
+        """Send one command and wait for its last answer; NoAnswerError without one.
+
+        A command for a session that has just ended is sent once more, for the present one: it
+        was refused, so it can not have been followed.
+        """
+        session = self.wait_online()["sess"]
+        command_id = self.send(op, args, ttl_s=ttl_s, dry=dry)
+        outcome = self.wait(command_id, ttl_s + within_s + _GRACE_S)
+        if outcome.reason == "stale_session" and self.wait_online()["sess"] != session:
+            command_id = self.send(op, args, ttl_s=ttl_s, dry=dry)
+            outcome = self.wait(command_id, ttl_s + within_s + _GRACE_S)
+        return outcome
+
+    def send(
+        self,
+        op: str,
+        args: Mapping[str, Any] | None = None,
+        *,
+        ttl_s: float = 2.0,
+        dry: bool = False,
+    ) -> str:
+        """Send one command; its id."""
+        status = self.wait_online()
+        # Above all that this key has used, also from another process, while clocks are sane.
+        self._counter = max(self._counter + 1, utc_now_ns() // _NS_PER_US)
+        command_id = secrets.token_hex(16)
+        body = {
+            "id": command_id,
+            "dev": self._options.device,
+            "op": op,
+            "args": dict(args or {}),
+            "boot": status["boot"],
+            "sess": status["sess"],
+            "ctr": self._counter,
+            "ttl": round(ttl_s * 1000),
+            "by": self._options.by,
+            "dry": dry,
+        }
+        self.publish(msgspec.msgpack.encode(body))
+        return command_id
+
+    def publish(self, body: bytes, *, retain: bool = False) -> bytes:
+        """Seal and send a body as it is; what went onto the wire."""
+        sealed = seal(self._options.secret, self._options.kid, self._topics.cmd, body)
+        self._client.publish(self._topics.cmd, sealed, qos=1, retain=retain)
+        return sealed
+
+    def wait(self, command_id: str, within_s: float) -> Outcome:
+        """The last answer to this command."""
+
+        def answered() -> bool:
+            return any(o.id == command_id and o.final for o in self._seen.values())
+
+        self._until(answered, within_s)
+        for outcome in self.answers(command_id):
+            if outcome.final:
+                return outcome
+        raise NoAnswerError(
+            f"no last answer to {command_id} within {within_s:g} s",
+            where=self._options.device,
+            fix=f"it may have been followed: ask `query` with id {command_id}",
+        )
+
+    def answers(self, command_id: str) -> list[Outcome]:
+        """All answers to it so far, oldest first; a copy counts once."""
+        return [outcome for outcome in self._seen.values() if outcome.id == command_id]
+
+    def _until(self, condition: Callable[[], bool], within_s: float) -> None:
+        deadline_ns = self._clock.now_ns() + round(within_s * NS_PER_S)
+        while not condition():
+            left_ns = deadline_ns - self._clock.now_ns()
+            try:
+                topic, payload = self._inbox.get(timeout=max(left_ns, 0) / NS_PER_S)
+            except queue.Empty:
+                return
+            self._take(topic, payload)
+
+    def _take(self, topic: str, payload: bytes) -> None:
+        try:
+            if topic == self._topics.status:
+                self.status = msgspec.msgpack.decode(payload, type=dict[str, Any])
+            else:
+                outcome = msgspec.msgpack.decode(payload, type=Outcome)
+                self._seen.setdefault((outcome.boot, outcome.seq), outcome)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return  # not from a device of this version
+
+    def _connect(self) -> paho.Client:
+        options = self._options
+        client = paho.Client(CallbackAPIVersion.VERSION2)
+        client.suppress_exceptions = True
+        if options.username:
+            client.username_pw_set(options.username, options.password or None)
+        client.on_socket_open = _no_delay
+        topics = [(self._topics.status, 1), (self._topics.resp, 1)]
+        client.on_connect = lambda c, *_: c.subscribe(topics)
+        client.on_message = lambda _c, _u, m: self._inbox.put((m.topic, bytes(m.payload)))
+        try:
+            client.connect(options.host, options.port, _KEEPALIVE_S)
+        except OSError as error:
+            raise TransientError(
+                f"no broker: {error}", where=f"{options.host}:{options.port}", fix="start it"
+            ) from error
+        client.loop_start()
+        return client
+
+
+def _no_delay(_client: paho.Client, _userdata: object, sock: Any) -> None:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,0 +1,208 @@
+"""The carrier: commands from the broker to the control process, answers back.
+
+Owns: the order that makes it safe: into the journal, then acknowledged to the broker, then to
+the control process; each last answer into the journal, then to the broker until it has it.
+Must not: open a command, judge it, or answer one. A gateway in wrong hands can lose or delay
+messages, and the control process notices what is late; it cannot make one.
+"""
+
+import sqlite3
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from edge_agent import __version__
+from edge_agent.authority.topics import topics_of
+from edge_agent.core.clock import NS_PER_S
+from edge_agent.core.command_ipc import MAX_SEALED_BYTES, Answer, Carried, LinkUp, Standing
+from edge_agent.gateway.client import MqttLink
+from edge_agent.gateway.command_socket import CommandSocket
+from edge_agent.gateway.journal import Arrival, Journal, Kept
+from edge_agent.gateway.outbox import Outbox
+from edge_agent.gateway.plane_settings import PlaneSettings
+from edge_agent.gateway.session import LinkOptions, Received
+
+RATE_PER_S: Final = 50
+BURST: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaneJob:
+    """What the carrier is for. `password` is the broker's, already read."""
+
+    settings: PlaneSettings
+    socket_path: Path
+    journal_path: Path
+    password: str = ""
+
+
+def link_options(job: PlaneJob) -> LinkOptions:
+    """A connection of its own: another broker than the sensors', other rights, another will."""
+    settings, topics = job.settings, topics_of(job.settings.id)
+    return LinkOptions(
+        host=settings.host,
+        port=settings.port,
+        client_id=f"ed-{settings.id}",
+        protocol=settings.protocol,
+        keepalive_s=settings.keepalive_s,
+        username=settings.username,
+        password=job.password,
+        topics=(topics.cmd,),
+        status_topic=topics.status,
+        will=offline("connection lost"),
+        durable=True,
+    )
+
+
+def offline(why: str) -> bytes:
+    """The status of a device that takes no commands."""
+    return msgspec.msgpack.encode({"on": False, "why": why})
+
+
+class Carrier:
+    """All of the plane that is in the gateway process; `step` is one pass."""
+
+    def __init__(self, job: PlaneJob, link: MqttLink) -> None:
+        self._topics = topics_of(job.settings.id)
+        self._link = link
+        self._control = CommandSocket(job.socket_path)
+        self._journal = Journal(job.journal_path)
+        self._outbox = Outbox(self._journal)
+        self._standing: Standing | None = None
+        self._announced = -1  # the connection that the control process knows of
+        self._tokens_ns = BURST * NS_PER_S
+        self._filled_ns = 0
+        self._unsent: list[Kept] = []
+        self._counts: Counter[str] = Counter()
+
+    def filenos(self) -> tuple[int | None, ...]:
+        """Readable when `step` has something to do."""
+        return self._link.fileno(), self._control.fileno()
+
+    def step(self, now_ns: int) -> None:
+        """See to everything that has come."""
+        self._link.service(now_ns)
+        self._attend(now_ns)
+        self._take_over(self._link.take_messages(), now_ns)
+        self._hand_on()
+        self._hear()
+        self._outbox.service(self._link, self._link.take_acks())
+
+    def counters(self) -> dict[str, int | str]:
+        """State and counters by flat name."""
+        link = {f"plane.{k.split('.', 1)[1]}": v for k, v in self._link.counters().items()}
+        counts = {f"plane.{name}": count for name, count in self._counts.items()}
+        return {**link, **counts, "plane.outbox_errors": self._outbox.errors}
+
+    def close(self) -> None:
+        """Leave the broker cleanly."""
+        self._hear()
+        self._outbox.service(self._link, self._link.take_acks())
+        self._control.close()
+        self._link.close(offline("stopped"))
+        self._journal.close()
+
+    def _attend(self, now_ns: int) -> None:
+        """Keep the control process told of the connection, and the broker of the control."""
+        self._control.connect(now_ns)
+        if not self._control.connected:
+            self._standing = None
+            self._announced = -1
+            self._link.set_status(offline("no control process"))
+            return
+        news = self._link.connected and self._announced != self._link.connection
+        if news and self._control.send(LinkUp(self._link.connection)):
+            self._announced = self._link.connection
+            self._standing = None  # until it has answered, what comes is only kept
+
+    def _take_over(self, messages: list[Received], now_ns: int) -> None:
+        arrivals: list[Arrival] = []
+        for message in messages:
+            if message.payload is None or len(message.payload) > MAX_SEALED_BYTES:
+                self._counts["oversized"] += 1
+            elif not self._has_token(now_ns):
+                self._counts["flooded"] += 1
+            else:
+                arrivals.append(
+                    Arrival(message.topic, message.payload, message.retained, message.stamp_ns)
+                )
+        if arrivals:
+            try:
+                boot = "" if self._standing is None else self._standing.boot
+                added = self._journal.add(arrivals, boot)
+            except sqlite3.Error:  # not acknowledged: the broker keeps them, and sends them again
+                self._counts["journal_errors"] += 1
+                return
+            self._counts["carried"] += len(added.kept)
+            self._counts["turned_away"] += added.turned_away
+            self._unsent += added.kept
+            for answer in added.answers:
+                self._link.publish(self._topics.resp, answer, qos=1)
+        for message in messages:
+            self._link.ack(message)
+
+    def _hand_on(self) -> None:
+        if self._standing is None:
+            return
+        while self._unsent:
+            kept = self._unsent[0]
+            interrupted = kept.boot not in ("", self._standing.boot)
+            carried = Carried(
+                kept.row, kept.topic, kept.sealed, kept.retained, interrupted, kept.stamp_ns
+            )
+            if not self._control.send(carried):
+                return
+            self._unsent.pop(0)
+
+    def _hear(self) -> None:
+        final: list[Answer] = []
+        for message in self._control.receive():
+            match message:
+                case Standing(link=self._announced):
+                    self._stand(message)
+                case Standing():  # from before it knew of this connection
+                    pass
+                case Answer(final=True):
+                    final.append(message)
+                case Answer(body=body):
+                    self._link.publish(self._topics.resp, body, qos=1)
+        if final:
+            try:
+                self._journal.finish(final, self._topics.resp)
+            except sqlite3.Error:  # the control process knows the answer when it is asked again
+                self._counts["journal_errors"] += 1
+
+    def _stand(self, standing: Standing) -> None:
+        """Tell the broker what commands must name; ask about all that has no last answer."""
+        met = self._standing is None
+        self._standing = standing
+        self._link.set_status(
+            msgspec.msgpack.encode(
+                {
+                    "on": True,
+                    "boot": standing.boot,
+                    "sess": standing.session,
+                    "agent": __version__,
+                }
+            )
+        )
+        if not met:
+            return
+        try:
+            self._unsent = self._journal.unfinished()
+            self._journal.given([kept.row for kept in self._unsent], standing.boot)
+        except sqlite3.Error:
+            self._counts["journal_errors"] += 1
+
+    def _has_token(self, now_ns: int) -> bool:
+        """Whether a message is within the rate that the control process is spared."""
+        earned_ns = RATE_PER_S * (now_ns - self._filled_ns)
+        self._tokens_ns = min(BURST * NS_PER_S, self._tokens_ns + earned_ns)
+        self._filled_ns = now_ns
+        if self._tokens_ns < NS_PER_S:
+            return False
+        self._tokens_ns -= NS_PER_S
+        return True
