@@ -13,7 +13,7 @@ from edge_agent.authority.memory import Memory
 from edge_agent.authority.operations import OPERATIONS, Args, Operation, decode_args
 from edge_agent.authority.sessions import Sessions
 from edge_agent.core.command_ipc import Carried
-from edge_agent.core.records import Mode, Reason, Rule
+from edge_agent.core.records import Mode, Op, Reason, Rule
 from edge_agent.safety.limits import Envelope
 
 MAX_PENDING: Final = 16
@@ -84,7 +84,7 @@ def unfit(situation: Situation, body: Body, key: Key) -> Refused | Admitted:
     if situation.mode not in operation.starts_in:
         mode = Mode(situation.mode).name
         return _rejected("wrong_state", mode=mode, **cause_words(situation.cause, situation.limits))
-    if situation.pending >= MAX_PENDING and operation.intent is not None:
+    if situation.pending >= MAX_PENDING and operation.intent not in (None, Op.STOP):
         return _rejected("busy")
     return Admitted(operation, args)
 

@@ -9,4 +9,4 @@ It knows the words of `edge_agent.authority` and nothing of a running agent.
 from edge_agent.client.device import ClientOptions, DeviceClient, NoAnswerError
 from edge_agent.client.outcome import Outcome
 
-__all__ = ["ClientOptions", "DeviceClient", "Outcome", "NoAnswerError"]
+__all__ = ["ClientOptions", "DeviceClient", "NoAnswerError", "Outcome"]

@@ -77,8 +77,8 @@ class DeviceClient:
 
     def wait_online(self, within_s: float = 5.0) -> Mapping[str, Any]:
         """The device's status, as soon as it takes commands; NoAnswerError when it does not."""
-        if not self.status.get("on"):
-            self._until(lambda: bool(self.status.get("on")), within_s)
+        self._until(self._inbox.empty, within_s)  # a status may have come since
+        self._until(lambda: bool(self.status.get("on")), within_s)
         if not self.status.get("on"):
             why = str(self.status.get("why", "it has never been seen"))
             raise NoAnswerError(f"{self._options.device} takes no commands: {why}")
@@ -115,12 +115,25 @@ class DeviceClient:
         dry: bool = False,
     ) -> str:
         """Send one command; its id."""
+        body = self.compose(op, args, ttl_s=ttl_s, dry=dry)
+        self.publish(msgspec.msgpack.encode(body))
+        command_id: str = body["id"]
+        return command_id
+
+    def compose(
+        self,
+        op: str,
+        args: Mapping[str, Any] | None = None,
+        *,
+        ttl_s: float = 2.0,
+        dry: bool = False,
+    ) -> dict[str, Any]:
+        """The body of the next command, for the device as it is now."""
         status = self.wait_online()
         # Above all that this key has used, also from another process, while clocks are sane.
         self._counter = max(self._counter + 1, utc_now_ns() // _NS_PER_US)
-        command_id = secrets.token_hex(16)
-        body = {
-            "id": command_id,
+        return {
+            "id": secrets.token_hex(16),
             "dev": self._options.device,
             "op": op,
             "args": dict(args or {}),
@@ -131,8 +144,6 @@ class DeviceClient:
             "by": self._options.by,
             "dry": dry,
         }
-        self.publish(msgspec.msgpack.encode(body))
-        return command_id
 
     def publish(self, body: bytes, *, retain: bool = False) -> bytes:
         """Seal and send a body as it is; what went onto the wire."""

@@ -1,0 +1,153 @@
+"""A simulated device commanded from afar: Mosquitto and `edge-agent run`, each a process.
+
+Owns: the processes, the keys, and a client per key. Must not: reach into any of them.
+"""
+
+import base64
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Any, Self
+
+from bench.mosquitto import Mosquitto
+from edge_agent.client import ClientOptions, DeviceClient
+from edge_agent.core.errors import PortError
+from edge_agent.gateway.control_socket import query_status
+
+DEVICE = "ahu-7"
+_ROOT = Path(__file__).parents[2]
+_BROKER = """\
+listener {port} 127.0.0.1
+allow_anonymous true
+set_tcp_nodelay true
+persistence true
+persistence_location FOLDER/
+autosave_interval 1
+autosave_on_changes true
+log_type none
+"""
+
+
+class PlaneSite:
+    """Starts broker and agent; ends everything that it started. Use as a context manager."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self.folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="plane-")))
+        self.secrets = {kid: secrets.token_bytes(32) for kid in ("ops", "halt")}
+        self.keyring = self.folder / "keyring.json"
+        self.write_keyring(0o600)
+        self.broker = Mosquitto(self.folder, _BROKER.replace("FOLDER", str(self.folder)))
+        self.config = self.folder / "agent.toml"
+        self.config.write_text(
+            f'[plane]\nid = "{DEVICE}"\nport = {self.broker.port}\nkeepalive_s = 2\n'
+            f'keyring_file = "{self.keyring}"\n',
+            encoding="utf-8",
+        )
+        self.state = self.folder / "state"
+        self.err = self.folder / "agent.err"
+        self._clients: list[DeviceClient] = []
+        self.agent: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.end_agent(signal.SIGKILL)
+        for client in self._clients:
+            client.close()
+        self.broker.stop()
+        if error is not None and self.err.exists():
+            sys.stderr.write(self.err.read_text(encoding="utf-8"))
+        self._stack.close()
+
+    def write_keyring(self, mode: int) -> None:
+        """`ops` may do everything, `halt` may only stop."""
+        roles = {"ops": ["cmd"], "halt": ["stop"]}
+        rows = [
+            {"kid": kid, "secret": base64.b64encode(secret).decode(), "roles": roles[kid]}
+            for kid, secret in self.secrets.items()
+        ]
+        self.keyring.write_text(json.dumps({"ver": 1, "device": DEVICE, "keys": rows}))
+        self.keyring.chmod(mode)
+
+    def start(self) -> Self:
+        self.broker.start()
+        self.start_agent()
+        return self
+
+    def start_agent(self) -> None:
+        with self.err.open("a", encoding="utf-8") as err:
+            self.agent = subprocess.Popen(
+                self.command_line(),
+                cwd=self.folder,
+                env={**os.environ, "PYTHONPATH": str(_ROOT)},
+                text=True,
+                stderr=err,
+            )
+
+    def command_line(self) -> list[str]:
+        agent = [sys.executable, "-m", "edge_agent", "run", "--config", str(self.config)]
+        return [*agent, "--state-dir", str(self.state)]
+
+    def end_agent(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """The control process; its gateway follows when it notices."""
+        if self.agent is not None:
+            gateway = self.gateway_pid()
+            self.agent.send_signal(number)
+            self.agent.wait(40)
+            self.agent = None
+            self.until(lambda: not Path(f"/proc/{gateway}").exists() or not gateway, "gateway ends")
+
+    def gateway_pid(self) -> int:
+        """The child's process; 0: there is none."""
+        if self.agent is None:
+            return 0
+        children = Path(f"/proc/{self.agent.pid}/task/{self.agent.pid}/children")
+        pids = children.read_text("ascii").split() if children.exists() else []
+        return int(pids[0]) if pids else 0
+
+    def client(self, kid: str = "ops") -> DeviceClient:
+        """Closed with the site."""
+        options = ClientOptions(
+            host="127.0.0.1",
+            port=self.broker.port,
+            device=DEVICE,
+            kid=kid,
+            secret=self.secrets[kid],
+            by="tester",
+        )
+        self._clients.append(DeviceClient(options))
+        return self._clients[-1]
+
+    def status(self) -> dict[str, Any]:
+        """What `edge-agent status` gets; empty when nobody answers."""
+        try:
+            return query_status(self.state / "run" / "control.sock", 2.0)
+        except PortError:
+            return {}
+
+    def authority(self) -> dict[str, int]:
+        """Outcomes as the control process counts them."""
+        counts: dict[str, int] = self.status().get("control", {}).get("authority", {})
+        return counts
+
+    def until(self, condition: Callable[[], object], what: str, within_s: float = 20.0) -> None:
+        deadline_s = time.monotonic() + within_s
+        while not condition():
+            assert time.monotonic() < deadline_s, f"not within {within_s} s: {what}"
+            time.sleep(0.02)

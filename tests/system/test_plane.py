@@ -1,0 +1,152 @@
+"""Commands through a real broker to a whole agent, good ones and bad ones."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from edge_agent.authority.seal import seal
+from edge_agent.client import DeviceClient
+from tests.system.mqtt_peer import MqttPeer
+from tests.system.plane_site import DEVICE, PlaneSite
+
+pytestmark = pytest.mark.xdist_group("whole-agent")
+CMD = f"ed/v1/{DEVICE}/cmd"
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[PlaneSite]:
+    with PlaneSite() as site:
+        yield site.start()
+
+
+@pytest.fixture(scope="module")
+def ops(site: PlaneSite) -> DeviceClient:
+    client = site.client()
+    client.wait_online(20)
+    return client
+
+
+def test_a_device_is_armed_disarmed_stopped_and_reset_from_afar(
+    site: PlaneSite, ops: DeviceClient
+) -> None:
+    armed = ops.command("arm", within_s=20)
+    assert (armed.st, armed.data["mode"]) == ("done", "ACTIVE")
+    assert [a.st for a in ops.answers(armed.id)][::2] == ["accepted", "done"]
+    disarmed = ops.command("disarm", within_s=30)
+    assert (disarmed.st, disarmed.data["mode"]) == ("done", "SAFE")
+    stopped = site.client("halt").command("stop")
+    assert (stopped.st, stopped.data["mode"]) == ("done", "TRIPPED")
+    assert ops.command("arm").reason == "wrong_state"
+    assert site.client("halt").command("reset").reason == "not_authorized"
+    reset = ops.command("reset")
+    assert (reset.st, reset.data["mode"]) == ("done", "SAFE")
+
+
+def test_the_recording_names_who_asked(site: PlaneSite, ops: DeviceClient) -> None:
+    ops.command("disarm", within_s=20)
+    text = b"".join(p.read_bytes() for p in (site.state / "recordings").iterdir())
+    assert b"plane:ops:tester" in text
+
+
+def test_bytes_that_are_sent_again_are_answered_again_and_not_followed_again(
+    site: PlaneSite, ops: DeviceClient
+) -> None:
+    resp = f"ed/v1/{DEVICE}/resp"
+    with MqttPeer(site.broker.port, resp, CMD) as peer:
+        sealed = ops.publish(msgspec.msgpack.encode(ops.compose("ping")))
+        site.until(lambda: len(peer.payloads(resp)) == 1, "an answer")
+        before = site.authority()
+        for _ in range(5):
+            peer.publish(CMD, sealed)
+        site.until(lambda: len(peer.payloads(resp)) == 6, "the answer again")
+        assert len(set(peer.payloads(resp))) == 1
+    assert site.authority() == before
+
+
+def test_what_is_not_genuine_is_counted_and_never_answered(
+    site: PlaneSite, ops: DeviceClient
+) -> None:
+    secret = site.secrets["ops"]
+    body = msgspec.msgpack.encode(ops.compose("stop"))
+    good = msgspec.msgpack.decode(seal(secret, "ops", CMD, body))
+    bad = {
+        "dropped.bad_signature": [
+            msgspec.msgpack.encode([body.replace(b"stop", b"stoq"), good[1], good[2]]),
+            seal(secret, "ops", "ed/v1/ahu-8/cmd", body),
+        ],
+        "dropped.unknown_key": [seal(secret, "mallory", CMD, body)],
+        "dropped.malformed": [b"\x93" * 4000, b"hello"],
+        "dropped.bad_body": [seal(secret, "ops", CMD, b"\x91" * 4000)],
+    }
+    before = site.authority()
+    resp = f"ed/v1/{DEVICE}/resp"
+    with MqttPeer(site.broker.port, resp) as peer:
+        for payload in (p for payloads in bad.values() for p in payloads):
+            peer.publish(CMD, payload)
+        for name, payloads in bad.items():
+            wanted = before.get(name, 0) + len(payloads)
+            site.until(lambda n=name, w=wanted: site.authority().get(n) == w, name)  # type: ignore[misc]
+        assert ops.command("ping").data["mode"] == "SAFE"  # and nothing was stopped
+        site.until(lambda: peer.payloads(resp), "the only answer")
+        assert len(peer.payloads(resp)) == 1
+
+
+def test_commands_to_a_dead_device_are_refused_when_it_is_back(
+    site: PlaneSite, ops: DeviceClient
+) -> None:
+    ops.wait_online(20)
+    bodies = [ops.compose("stop") for _ in range(20)]
+    site.end_agent(signal.SIGKILL)
+    for body in bodies:
+        ops.publish(msgspec.msgpack.encode(body))
+    site.start_agent()
+    outcomes = [ops.wait(body["id"], 20) for body in bodies]
+    assert {(o.st, o.reason) for o in outcomes} == {("rejected", "stale_session")}
+    assert ops.command("ping").data["mode"] == "SAFE"
+
+
+def test_a_command_under_way_when_all_is_killed_is_reported_and_not_run_again(
+    site: PlaneSite, ops: DeviceClient
+) -> None:
+    ops.command("arm", within_s=20)
+    command_id = ops.send("disarm")
+    site.until(lambda: site.status().get("control", {}).get("mode") == "RAMPING", "ramping")
+    gateway = site.gateway_pid()
+    os.kill(gateway, signal.SIGKILL)
+    site.end_agent(signal.SIGKILL)
+    site.start_agent()
+    outcome = ops.wait(command_id, 20)
+    assert (outcome.st, outcome.reason) == ("failed", "interrupted")
+    assert ops.command("ping").data["mode"] == "SAFE"
+
+
+def test_a_retained_command_that_waits_for_a_device_is_refused() -> None:
+    with PlaneSite() as site:
+        site.broker.start()
+        ops = site.client()
+        body = {"id": "r", "dev": DEVICE, "op": "stop", "ctr": 1, "ttl": 9000}
+        ops.publish(msgspec.msgpack.encode(body), retain=True)
+        site.start_agent()
+        refused = ops.wait("r", 20)
+        assert (refused.st, refused.reason) == ("rejected", "retained")
+        assert ops.command("ping").data["mode"] == "SAFE"
+
+
+def test_a_keyring_that_others_can_read_is_refused() -> None:
+    with PlaneSite() as site:
+        site.write_keyring(0o640)
+        run = subprocess.run(
+            site.command_line(),
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            cwd=site.folder,
+        )
+    assert run.returncode == 78
+    assert "others can read or write it" in run.stderr
+    assert "chmod 600" in run.stderr

@@ -1,0 +1,182 @@
+"""What is followed: the life of a command from its arrival to its last answer."""
+
+import pytest
+
+from edge_agent.authority.memory import KEPT
+from edge_agent.client.outcome import Outcome
+from edge_agent.core.records import Mode, Op, Reason, Rule
+from tests.unit.authority.office import MS, Office, S, outcome
+
+
+def test_an_arm_is_accepted_runs_and_is_done() -> None:
+    office = Office()
+    assert office.ask("arm").st == "accepted"
+    ops, (running,) = office.tick(Mode.ARMING)
+    assert (ops, running.st, running.why["mode"]) == ([Op.ARM], "running", "ARMING")
+    assert office.tick(Mode.ARMING) == ([], [])
+    ops, (done,) = office.tick(Mode.ACTIVE)
+    assert (ops, done.st, done.data) == ([], "done", {"mode": "ACTIVE"})
+    assert office.tick(Mode.ACTIVE) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("op", "before", "after", "intent"),
+    [
+        ("disarm", Mode.ACTIVE, Mode.SAFE, Op.DISARM),
+        ("disarm", Mode.TRIPPED, Mode.TRIPPED, Op.DISARM),
+        ("stop", Mode.ACTIVE, Mode.TRIPPED, Op.STOP),
+        ("stop", Mode.TRIPPED, Mode.TRIPPED, Op.STOP),
+        ("reset", Mode.TRIPPED, Mode.SAFE, Op.RESET),
+        ("arm", Mode.ACTIVE, Mode.ACTIVE, Op.ARM),
+    ],
+)
+def test_an_operation_that_a_tick_completes_is_done(
+    op: str, before: Mode, after: Mode, intent: Op
+) -> None:
+    office = Office()
+    office.tick(before)
+    office.ask(op)
+    ops, (answer,) = office.tick(after)
+    assert (ops, answer.st, answer.data["mode"]) == ([intent], "done", after.name)
+
+
+def test_a_disarm_runs_while_the_outputs_go_to_safe() -> None:
+    office = Office()
+    office.tick(Mode.ACTIVE)
+    office.ask("disarm")
+    assert [a.st for a in office.tick(Mode.RAMPING)[1]] == ["running"]
+    assert [a.st for a in office.tick(Mode.SAFE)[1]] == ["done"]
+
+
+def test_a_reset_that_the_agent_refuses_fails_with_the_cause() -> None:
+    office = Office()
+    cause = Reason(Rule.INTERLOCK, 0, 6100)
+    office.tick(Mode.TRIPPED, cause)
+    office.ask("reset")
+    _, (answer,) = office.tick(Mode.TRIPPED, cause)
+    assert (answer.st, answer.reason) == ("failed", "not_taken")
+    assert answer.why["cause"] == {
+        "rule": "INTERLOCK",
+        "channel": "supply_temperature",
+        "number": 6100,
+    }
+
+
+def test_an_arm_that_is_not_done_in_time_fails_and_is_taken_back() -> None:
+    office = Office()
+    office.ask("arm", args={"within_s": 0.5})
+    office.tick(Mode.ARMING)
+    _, (answer,) = office.tick(Mode.ARMING, dt_ns=S)
+    assert (answer.st, answer.reason) == ("failed", "timeout")
+    assert office.tick(Mode.SAFE)[0] == [Op.DISARM]
+
+
+def test_an_arm_that_ends_on_the_way_to_safe_does_not_come_back_by_itself() -> None:
+    office = Office()
+    office.ask("arm")
+    office.tick(Mode.ARMING)
+    _, (answer,) = office.tick(Mode.RAMPING)
+    assert answer.reason == "not_taken"
+    assert office.tick(Mode.RAMPING)[0] == [Op.DISARM]
+
+
+def test_an_arm_that_meets_a_trip_fails_and_needs_nothing_taken_back() -> None:
+    office = Office()
+    office.ask("arm")
+    _, (answer,) = office.tick(Mode.TRIPPED)
+    assert answer.reason == "not_taken"
+    assert office.tick(Mode.TRIPPED)[0] == []
+
+
+def test_a_stop_reaches_the_same_tick_as_what_was_accepted_before() -> None:
+    office = Office()
+    office.ask("arm")
+    office.ask("stop", "halt")
+    ops, answers = office.tick(Mode.TRIPPED)
+    assert ops == [Op.ARM, Op.STOP]
+    assert [a.st for a in answers] == ["failed", "done"]
+
+
+def test_an_intent_names_the_key_and_the_person() -> None:
+    office = Office()
+    office.ask("arm")
+    office.ask("stop", "halt", by="")
+    assert [i.source for i in office.desk.intents(office.now_ns)] == [
+        "plane:ops:alice",
+        "plane:halt",
+    ]
+
+
+def test_a_ping_is_answered_at_once_with_the_mode() -> None:
+    office = Office()
+    office.tick(Mode.HOLDING, Reason(Rule.LATE, -1, 9))
+    answer = office.ask("ping")
+    assert (answer.st, answer.data["mode"]) == ("done", "HOLDING")
+    assert answer.data["cause"]["rule"] == "LATE"
+
+
+def test_a_query_tells_what_became_of_a_command() -> None:
+    office = Office()
+    office.ask("arm", id="one")
+    assert office.ask("query", args={"id": "one"}).data == {"id": "one", "st": "accepted"}
+    office.tick(Mode.ACTIVE)
+    assert office.ask("query", args={"id": "one"}).data["st"] == "done"
+    assert office.ask("query", args={"id": "two"}).data["st"] == "unknown"
+
+
+def test_a_dry_run_says_what_would_happen_and_does_nothing() -> None:
+    office = Office()
+    answer = office.ask("arm", dry=True)
+    assert (answer.st, answer.data) == ("done", {"dry": True, "mode": "SAFE"})
+    assert office.ask("reset", dry=True).reason == "wrong_state"
+    assert office.tick()[0] == []
+
+
+def test_a_copy_of_a_command_gets_the_same_answer_and_is_not_followed_again() -> None:
+    office = Office()
+    sealed = office.sealed("arm")
+    first = office.hand_in(sealed)
+    copy = office.hand_in(sealed)
+    assert (copy.row, copy.body) == (first.row + 1, first.body)
+    ops, answers = office.tick(Mode.ACTIVE)
+    assert (ops, [a.st for a in answers]) == ([Op.ARM], ["done"])
+    assert office.answers[-1].row == copy.row  # the end goes to who asked last
+    again = office.hand_in(sealed)
+    assert (again.final, again.body) == (True, office.answers[-2].body)
+    assert office.tick(Mode.ACTIVE)[0] == []
+
+
+def test_answers_are_numbered_without_gaps() -> None:
+    office = Office()
+    office.ask("arm")
+    office.ask("ping")
+    office.tick(Mode.ACTIVE)
+    office.ask("reset")
+    numbers = [outcome(a).seq for a in office.answers]
+    assert numbers == [1, 2, 3, 4]
+
+
+def test_the_memory_is_bounded_and_a_forgotten_command_is_still_refused() -> None:
+    office = Office()
+    sealed = office.sealed("ping")
+    office.hand_in(sealed)
+    for _ in range(KEPT):
+        office.ask("ping")
+    assert outcome(office.hand_in(sealed)).reason == "replayed"
+
+
+def test_time_in_an_answer_is_the_time_of_its_judgement() -> None:
+    office = Office()
+    office.now_ns += 5 * MS
+    assert office.ask("ping").at == office.now_ns
+
+
+def test_every_answer_has_a_sentence() -> None:
+    assert Outcome(id="a", st="done", boot="b", seq=1, at=0).sentence() == "done"
+    office = Office()
+    office.tick(Mode.TRIPPED, Reason(Rule.STOP_REQUESTED))
+    text = office.ask("arm").sentence()
+    assert text == (
+        "rejected: not possible in the mode that the device is in"
+        " (mode TRIPPED, cause STOP_REQUESTED 0)"
+    )
