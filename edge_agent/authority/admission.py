@@ -10,10 +10,12 @@ from typing import Any, Final, NamedTuple
 from edge_agent.authority.body import KNOWN_FIELDS, Body
 from edge_agent.authority.keyring import Key
 from edge_agent.authority.memory import Memory
-from edge_agent.authority.operations import OPERATIONS, Args, Operation, decode_args
+from edge_agent.authority.operations import OPERATIONS, Args, GoalArgs, Operation, decode_args
 from edge_agent.authority.sessions import Sessions
 from edge_agent.core.command_ipc import Carried
 from edge_agent.core.records import Mode, Op, Reason, Rule
+from edge_agent.decision.goals import settable
+from edge_agent.decision.words import explain_reason
 from edge_agent.safety.limits import Envelope
 
 MAX_PENDING: Final = 16
@@ -30,10 +32,13 @@ class Refused(NamedTuple):
 
 
 class Admitted(NamedTuple):
-    """A command that may be followed."""
+    """A command that may be followed, and what it sets."""
 
     operation: Operation
     args: Args
+    op: Op | None
+    channel: int = -1
+    counts: int = 0
 
 
 class Situation(NamedTuple):
@@ -72,21 +77,54 @@ def replayed(memory: Memory, kid: str, body: Body) -> Refused | None:
 
 def unfit(situation: Situation, body: Body, key: Key) -> Refused | Admitted:
     """Not an operation, not this key's, not now, or not possible."""
+    refused = _unwelcome(situation, body, key)
+    return refused or _possible(situation.limits, body, OPERATIONS[body.op])
+
+
+def _unwelcome(situation: Situation, body: Body, key: Key) -> Refused | None:
     operation = OPERATIONS.get(body.op)
     if operation is None:
         return _rejected("unknown_op", known=sorted(OPERATIONS))
     if not key.may(body.op, operation.roles):
         return _rejected("not_authorized", op=body.op)
-    unknown = [name for name in body.must if name not in KNOWN_FIELDS]
-    args = decode_args(operation, body.args)
-    if unknown or args is None:
-        return _rejected("bad_args", **({"must": unknown} if unknown else {}))
     if situation.mode not in operation.starts_in:
         mode = Mode(situation.mode).name
         return _rejected("wrong_state", mode=mode, **cause_words(situation.cause, situation.limits))
     if situation.pending >= MAX_PENDING and operation.intent not in (None, Op.STOP):
         return _rejected("busy")
-    return Admitted(operation, args)
+    return None
+
+
+def _possible(limits: Envelope, body: Body, operation: Operation) -> Refused | Admitted:
+    unknown = [name for name in body.must if name not in KNOWN_FIELDS]
+    args = decode_args(operation, body.args)
+    if unknown or args is None:
+        return _rejected("bad_args", **({"must": unknown} if unknown else {}))
+    if isinstance(args, GoalArgs):
+        return _goal(limits, operation, args)
+    return Admitted(operation, args, operation.intent)
+
+
+def _goal(limits: Envelope, operation: Operation, args: GoalArgs) -> Refused | Admitted:
+    """A goal inside the envelope of its channel."""
+    channels = settable(limits)
+    sensor = channels.get(args.channel)
+    if sensor is None:
+        return _rejected("bad_args", channel=args.channel, settable=sorted(channels))
+    channel = limits.sensor_index[args.channel]
+    if args.value is None:
+        return Admitted(operation, args, Op.CLEAR_GOAL, channel)
+    scale = sensor.counts_per_unit
+    low, high = sensor.min_counts / scale, sensor.max_counts / scale
+    if not low <= args.value <= high:
+        return _rejected(
+            "envelope",
+            channel=args.channel,
+            limit=low if args.value < low else high,
+            value=args.value,
+            unit=sensor.unit,
+        )
+    return Admitted(operation, args, Op.SET_GOAL, channel, round(args.value * scale))
 
 
 def cause_words(cause: Reason | None, limits: Envelope) -> dict[str, Any]:
@@ -96,7 +134,8 @@ def cause_words(cause: Reason | None, limits: Envelope) -> dict[str, Any]:
     names = limits.channel_names
     channel = names[cause.channel] if 0 <= cause.channel < len(names) else ""
     rule = Rule(cause.rule).name
-    return {"cause": {"rule": rule, "channel": channel, "number": cause.number}}
+    text = explain_reason(cause, limits)
+    return {"cause": {"rule": rule, "channel": channel, "number": cause.number, "text": text}}
 
 
 def _rejected(reason: str, **details: Any) -> Refused:

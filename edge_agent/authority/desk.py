@@ -22,7 +22,7 @@ from edge_agent.authority.admission import FAILED, REJECTED, Admitted, Refused, 
 from edge_agent.authority.body import Body, Reply, decode_body
 from edge_agent.authority.keyring import Keyring
 from edge_agent.authority.memory import Memory, Remembered
-from edge_agent.authority.operations import Args, ArmArgs, Operation, QueryArgs
+from edge_agent.authority.operations import Args, ArmArgs, Operation, Progress, QueryArgs
 from edge_agent.authority.seal import Sealed, is_genuine, open_seal
 from edge_agent.authority.sessions import Sessions
 from edge_agent.core.command_ipc import MAX_SEALED_BYTES, Answer, Carried, Standing
@@ -105,7 +105,7 @@ class Desk:
             return self._say(ticket, ruling.state, why=ruling.why)
         if body.dry:
             return self._say(ticket, DONE, data={"dry": True, "mode": Mode(self._mode).name})
-        if ruling.operation.intent is None:
+        if ruling.op is None:
             return self._say(ticket, DONE, data=self._told(ruling.args))
         source = f"plane:{sealed.kid}:{body.by}" if body.by else f"plane:{sealed.kid}"
         begin_by_ns = min(carried.stamp_ns, self._now_ns) + body.ttl * _NS_PER_MS
@@ -113,7 +113,7 @@ class Desk:
             _Pending(
                 ticket,
                 ruling.operation,
-                Intent(ruling.operation.intent, source),
+                Intent(ruling.op, source, ruling.channel, ruling.counts),
                 begin_by_ns,
                 self._now_ns + _within_ns(ruling),
             )
@@ -136,7 +136,7 @@ class Desk:
         self._mode, self._cause, self._now_ns = tick.mode, tick.cause, tick.now_ns
         if not self._pending:
             return []
-        found = [self._progress(pending) for pending in list(self._pending)]
+        found = [self._progress(pending, tick) for pending in list(self._pending)]
         return [answer for answer in found if answer is not None]
 
     def _open(self, carried: Carried) -> tuple[Sealed, Body] | str:
@@ -188,16 +188,17 @@ class Desk:
         words = admission.cause_words(self._cause, self._limits)
         return {"mode": Mode(self._mode).name, **words}
 
-    def _progress(self, pending: _Pending) -> Answer | None:
+    def _progress(self, pending: _Pending, tick: TickRecord) -> Answer | None:
         """Whether the agent has done it, is on the way, or never will."""
         operation, ticket = pending.operation, pending.ticket
+        progress = operation.progress(operation, pending.intent, tick)
         reason = ""
         if not pending.given:
             reason = "expired" if self._now_ns > pending.begin_by_ns else ""
-        elif self._mode in operation.ends_in:
+        elif progress == Progress.DONE:
             self._pending.remove(pending)
             return self._say(ticket, DONE, data=self._now())
-        elif self._mode not in operation.goes_through:
+        elif progress == Progress.NOT_TAKEN:
             reason = "not_taken"
         elif self._now_ns > pending.end_by_ns:
             reason = "timeout"

@@ -4,13 +4,14 @@ Owns: one row per operation. Must not: act: an operation is an intent for the ag
 judges again, or an answer about what is known.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from enum import Enum, auto
 from types import MappingProxyType
 from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
-from edge_agent.core.records import Mode, Op
+from edge_agent.core.records import Intent, Mode, Op, Quality, TickRecord
 
 _S: Final = 1_000_000_000
 
@@ -31,11 +32,39 @@ class QueryArgs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
-Args = NoArgs | ArmArgs | QueryArgs
+class GoalArgs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A wish for a channel in its unit; null clears it."""
+
+    channel: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    value: float | None
+
+
+Args = NoArgs | ArmArgs | QueryArgs | GoalArgs
+
+
+class Progress(Enum):
+    """What a tick has made of an operation."""
+
+    DONE = auto()
+    UNDER_WAY = auto()
+    NOT_TAKEN = auto()
+
+
+def _by_mode(operation: "Operation", _intent: Intent, tick: TickRecord) -> Progress:
+    if tick.mode in operation.ends_in:
+        return Progress.DONE
+    return Progress.UNDER_WAY if tick.mode in operation.goes_through else Progress.NOT_TAKEN
+
+
+def _by_value(_operation: "Operation", intent: Intent, tick: TickRecord) -> Progress:
+    """A large step is believed at its second sample, as from a sensor."""
+    snapshot, c = tick.snapshot, intent.channel
+    shown = snapshot.counts[c] == intent.counts and snapshot.qualities[c] == Quality.GOOD
+    return Progress.DONE if intent.op == Op.CLEAR_GOAL or shown else Progress.UNDER_WAY
 
 
 class Operation(NamedTuple):
-    """One row. `intent` None: it is answered at once and no mode changes."""
+    """One row. `intent` None: it is answered at once and nothing changes."""
 
     roles: frozenset[str]
     args: type[Args]
@@ -45,6 +74,7 @@ class Operation(NamedTuple):
     ends_in: frozenset[int] = frozenset()
     within_ns: int = _S
     take_back: Op | None = None  # undoes what began and did not get there
+    progress: Callable[["Operation", Intent, TickRecord], Progress] = _by_mode
 
 
 _CMD: Final = frozenset({"cmd"})
@@ -72,6 +102,7 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
             within_ns=120 * _S,
         ),
         "stop": Operation(_STOP, NoArgs, Op.STOP, ends_in=frozenset({Mode.TRIPPED})),
+        "set-goal": Operation(_CMD, GoalArgs, Op.SET_GOAL, progress=_by_value),
         "reset": Operation(
             _CMD,
             NoArgs,

@@ -21,6 +21,7 @@ _SENTENCES: Mapping[str, str] = MappingProxyType(
         "not_authorized": "this key may not ask for that",
         "unknown_op": "the device does not know this operation",
         "bad_args": "the arguments do not fit the operation",
+        "envelope": "outside of what the device's envelope allows",
         "wrong_state": "not possible in the mode that the device is in",
         "busy": "too many commands are unfinished; wait for their answers",
         "interrupted": "the device stopped while it was at it; it is not tried again",
@@ -61,6 +62,4 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _plain(value: object) -> str:
-    if isinstance(value, Mapping):
-        return " ".join(str(item) for item in value.values() if item != "")
-    return str(value)
+    return str(value.get("text", value)) if isinstance(value, Mapping) else str(value)

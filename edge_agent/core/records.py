@@ -83,6 +83,8 @@ class Op(IntEnum):
     DISARM = 2
     STOP = 3
     RESET = 4
+    SET_GOAL = 5
+    CLEAR_GOAL = 6
 
 
 class Reading(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -149,10 +151,13 @@ class Command(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Intent(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A wish from outside, already authorised; checked again inside."""
+    """A wish from outside, already authorised; checked again inside. `channel` and `counts` are
+    for operations that set something."""
 
     op: int
     source: str = "local"
+    channel: int = -1
+    counts: int = 0
 
 
 class TickRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -22,6 +22,7 @@ from edge_agent.core.records import (
 from edge_agent.decision import trust
 from edge_agent.decision.fallbacks import Fallback
 from edge_agent.decision.features import Features
+from edge_agent.decision.goals import Goals
 from edge_agent.decision.policy import Policy
 from edge_agent.decision.snapshot import SnapshotBuilder
 from edge_agent.decision.watch import Watch
@@ -81,6 +82,7 @@ class Agent:
         self.policy = policy
         self._features = features
         self._period_ns = period_ns
+        self._goals = Goals(envelope)
         self._snapshot = SnapshotBuilder(envelope)
         self._watch = Watch(envelope, period_ns)
         self._units = [s.counts_per_unit for s in envelope.sensors]
@@ -112,7 +114,9 @@ class Agent:
         dt_ns = now_ns - self._last_ns if self._tick >= 0 else self._period_ns
         self._tick += 1
         self._last_ns = max(now_ns, self._last_ns)
-        self._snapshot.add(readings, now_ns)
+        if intents:
+            self._goals.take(intents)
+        self._snapshot.add(self._goals.over(readings, now_ns), now_ns)
         snapshot = self._snapshot.at(now_ns)
         features, proposal, inputs = self._propose(snapshot, now_ns, dt_ns)
         wanted, refusals = gate.admit(proposal, self.envelope)

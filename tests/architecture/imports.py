@@ -46,7 +46,7 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
         "safety": _room("core", pure=True),
         "mission": _room("core safety", pure=True),
         "decision": _room("core safety mission", "numpy", pure=True),
-        "authority": _room("core safety", "msgspec", pure=True),
+        "authority": _room("core safety decision", "msgspec", pure=True),
         # L2: the world. These rooms do not know each other.
         "inference": _room(_L1, "numpy onnxruntime msgspec"),
         "ports": _room(_L1, "firmware_bridge msgspec"),

@@ -150,3 +150,21 @@ def test_a_keyring_that_others_can_read_is_refused() -> None:
     assert run.returncode == 78
     assert "others can read or write it" in run.stderr
     assert "chmod 600" in run.stderr
+
+
+def test_a_goal_is_followed_and_one_outside_the_envelope_is_refused(
+    site: PlaneSite, ops: DeviceClient
+) -> None:
+    ops.wait_online(20)
+    assert ops.command("set-goal", {"channel": "supply_setpoint", "value": 16.5}).st == "done"
+    site.until(lambda: _setpoint(site) == 16.5, "the goal in the status")
+    refused = ops.command("set-goal", {"channel": "supply_setpoint", "value": 95})
+    assert (refused.reason, refused.why["limit"], refused.why["value"]) == ("envelope", 40.0, 95.0)
+    assert _setpoint(site) == 16.5
+    assert ops.command("set-goal", {"channel": "supply_setpoint", "value": None}).st == "done"
+    site.until(lambda: _setpoint(site) != 16.5, "the measured setpoint again")
+
+
+def _setpoint(site: PlaneSite) -> float:
+    channels = site.status().get("control", {}).get("channels", {})
+    return float(channels.get("supply_setpoint", {}).get("value", 0.0))

@@ -1,6 +1,7 @@
 """A desk on a bench: keys, a clock in the hand, and an agent that is only a mode."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -49,6 +50,7 @@ class Office:
         self.counter = 0
         self.row = 0
         self.answers: list[Answer] = []
+        self.shown: dict[int, int] = {}  # channel -> counts in the next records
 
     def body(self, op: str, /, **changes: Any) -> dict[str, Any]:
         """A good body, and whatever is to be wrong with it."""
@@ -94,7 +96,7 @@ class Office:
         """One tick that ends in `mode`: what the agent was asked, and what was answered."""
         self.now_ns += dt_ns
         intents = self.desk.intents(self.now_ns)
-        answers = self.desk.settle(record(mode, self.now_ns, intents, cause))
+        answers = self.desk.settle(record(mode, self.now_ns, intents, cause, self.shown))
         self.answers += answers
         return [Op(i.op) for i in intents], [outcome(a) for a in answers]
 
@@ -109,14 +111,24 @@ def outcome(answer: Answer) -> Outcome:
     return found
 
 
-def record(mode: int, now_ns: int, intents: tuple[Intent, ...], cause: Reason | None) -> TickRecord:
+def record(
+    mode: int,
+    now_ns: int,
+    intents: tuple[Intent, ...],
+    cause: Reason | None,
+    shown: Mapping[int, int],
+) -> TickRecord:
     channels = len(ENVELOPE.channel_names)
     return TickRecord(
         tick=1,
         now_ns=now_ns,
         readings=(),
         intents=intents,
-        snapshot=Snapshot((0,) * channels, (0,) * channels, (0,) * channels),
+        snapshot=Snapshot(
+            tuple(shown.get(c, 0) for c in range(channels)),
+            (0,) * channels,
+            (0,) * channels,
+        ),
         features=(),
         proposal=Proposal(None),
         verdict=Verdict((0,) * len(ENVELOPE.actuators)),

@@ -5,6 +5,8 @@ import pytest
 from edge_agent.authority.memory import KEPT
 from edge_agent.client.outcome import Outcome
 from edge_agent.core.records import Mode, Op, Reason, Rule
+from edge_agent.decision.words import explain_reason
+from edge_agent.safety.devices.air_handler import ENVELOPE
 from tests.unit.authority.office import MS, Office, S, outcome
 
 
@@ -59,6 +61,7 @@ def test_a_reset_that_the_agent_refuses_fails_with_the_cause() -> None:
         "rule": "INTERLOCK",
         "channel": "supply_temperature",
         "number": 6100,
+        "text": explain_reason(cause, ENVELOPE),
     }
 
 
@@ -178,5 +181,55 @@ def test_every_answer_has_a_sentence() -> None:
     text = office.ask("arm").sentence()
     assert text == (
         "rejected: not possible in the mode that the device is in"
-        " (mode TRIPPED, cause STOP_REQUESTED 0)"
+        " (mode TRIPPED, cause a person requested a stop)"
     )
+
+
+def test_a_goal_is_set_and_done_when_the_agent_goes_by_it() -> None:
+    office = Office()
+    assert (
+        office.ask("set-goal", args={"channel": "supply_setpoint", "value": 15.5}).st == "accepted"
+    )
+    (intent,) = office.desk.intents(office.now_ns)
+    assert (intent.op, ENVELOPE.sensors[intent.channel].name) == (Op.SET_GOAL, "supply_setpoint")
+    assert intent.counts == 1550
+    assert [a.st for a in office.tick()[1]] == ["running"]  # the record shows another value
+    office.shown = {intent.channel: 1550}
+    assert [a.st for a in office.tick()[1]] == ["done"]
+
+
+def test_a_goal_that_the_agent_does_not_go_by_fails() -> None:
+    office = Office()
+    office.ask("set-goal", args={"channel": "supply_setpoint", "value": 15.5})
+    office.tick()
+    _, (answer,) = office.tick(dt_ns=2 * S)
+    assert (answer.st, answer.reason) == ("failed", "timeout")
+
+
+def test_a_goal_is_cleared() -> None:
+    office = Office()
+    office.ask("set-goal", args={"channel": "supply_setpoint", "value": None})
+    ops, (answer,) = office.tick()
+    assert (ops, answer.st) == ([Op.CLEAR_GOAL], "done")
+
+
+@pytest.mark.parametrize(
+    ("value", "limit"), [(95.0, 40.0), (-3.0, 5.0), (float("inf"), 40.0), (40.01, 40.0)]
+)
+def test_a_goal_outside_the_envelope_is_refused_with_limit_and_value(
+    value: float, limit: float
+) -> None:
+    answer = Office().ask("set-goal", args={"channel": "supply_setpoint", "value": value})
+    assert (answer.st, answer.reason) == ("rejected", "envelope")
+    assert (answer.why["limit"], answer.why["value"], answer.why["unit"]) == (limit, value, "degC")
+
+
+def test_a_goal_that_is_no_number_is_refused() -> None:
+    args = {"channel": "supply_setpoint", "value": float("nan")}
+    assert Office().ask("set-goal", args=args).reason == "envelope"
+
+
+@pytest.mark.parametrize("channel", ["mixed_temperature", "supply_fan", "nothing"])
+def test_a_measurement_or_an_actuator_takes_no_goal(channel: str) -> None:
+    answer = Office().ask("set-goal", args={"channel": channel, "value": 15.0})
+    assert (answer.reason, answer.why["settable"]) == ("bad_args", ["supply_setpoint"])
