@@ -1,9 +1,13 @@
 """Commands through a real broker to a whole agent, good ones and bad ones."""
 
+import base64
+import json
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -168,3 +172,24 @@ def test_a_goal_is_followed_and_one_outside_the_envelope_is_refused(
 def _setpoint(site: PlaneSite) -> float:
     channels = site.status().get("control", {}).get("channels", {})
     return float(channels.get("supply_setpoint", {}).get("value", 0.0))
+
+
+def test_a_plane_written_from_the_documentation_alone_works(site: PlaneSite) -> None:
+    node = shutil.which("node")
+    assert node is not None, "apt install nodejs"
+    script = Path(__file__).with_name("plane_client.mjs")
+    secret = base64.b64encode(site.secrets["ops"]).decode()
+    run = subprocess.run(
+        [node, str(script), str(site.broker.port), DEVICE, "ops", secret],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=90,
+    )
+    assert run.returncode == 0, run.stderr
+    armed, followed, refused, stopped = map(json.loads, run.stdout.splitlines())
+    assert (armed["st"], armed["data"]["mode"]) == ("done", "ACTIVE")
+    assert followed["st"] == "done"
+    assert (refused["st"], refused["why"]["reason"]) == ("rejected", "envelope")
+    assert (refused["why"]["limit"], refused["why"]["value"]) == (40.0, 95)
+    assert (stopped["st"], stopped["data"]["mode"]) == ("done", "TRIPPED")
