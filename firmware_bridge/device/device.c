@@ -7,6 +7,13 @@
 #endif
 #endif
 
+/* A counter that is not on the wire. */
+#if EB1_KEEPS_COUNTERS
+#define COUNT(counter) device->counters.counter++
+#else
+#define COUNT(counter) ((void)0)
+#endif
+
 #define GUARD_REST_MS 500u /* how often the guard is told that time passes in SAFE */
 
 enum {
@@ -77,15 +84,12 @@ void eb1_tick_isr(eb1_device *device)
 /* What the interrupt has made of things, in one piece. */
 static void look(eb1_device *device, eb1_shared *copy)
 {
+    const uint8_t *const from = (const uint8_t *)&device->shared;
+    volatile uint8_t *const to = (volatile uint8_t *)copy; /* or it becomes a library's call */
     board_lock();
-    copy->now_ms = device->shared.now_ms;
-    copy->safe_count = device->shared.safe_count;
-    for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
-        copy->outputs[i] = device->shared.outputs[i];
+    for (size_t k = 0; k < sizeof *copy; k++) {
+        to[k] = from[k];
     }
-    copy->token = device->shared.token;
-    copy->state = device->shared.state;
-    copy->safe_reason = device->shared.safe_reason;
     board_unlock();
 }
 
@@ -186,7 +190,7 @@ static void obey(eb1_device *device, const eb1_shared *seen, uint16_t token)
     envelope_verdict verdict;
     ask_guard(device, seen, ENVELOPE_ACTIVE, &verdict);
     if (!commit(device, token, &verdict)) {
-        device->counters.sets_stale++;
+        COUNT(sets_stale);
         return;
     }
     device->clamped = 0;
@@ -195,8 +199,10 @@ static void obey(eb1_device *device, const eb1_shared *seen, uint16_t token)
             device->clamped |= UINT32_C(1) << i;
         }
     }
-    device->counters.sets_applied++;
-    device->counters.sets_clamped += device->clamped != 0;
+    COUNT(sets_applied);
+    if (EB1_KEEPS_COUNTERS && device->clamped != 0) {
+        COUNT(sets_clamped);
+    }
 }
 
 static bool on_set(eb1_device *device, eb1_frame *frame)
@@ -208,11 +214,11 @@ static bool on_set(eb1_device *device, eb1_frame *frame)
     }
     look(device, &seen);
     if (seen.state == EB1_SAFE) {
-        device->counters.sets_not_armed++;
+        COUNT(sets_not_armed);
     } else if (ahead == 0 || ahead >= 0x8000) {
-        device->counters.sets_repeated++;
+        COUNT(sets_repeated);
     } else if (is_stale(seen.token, frame->token)) {
-        device->counters.sets_stale++;
+        COUNT(sets_stale);
     } else {
         device->set_seq = frame->seq;
         if (seen.state == EB1_ARMING && !enough_tokens(device, frame->token)) {
@@ -336,7 +342,7 @@ static bool on_frame(eb1_device *device, eb1_frame *frame)
 
 void eb1_boot(eb1_device *device, uint32_t boot_nonce, uint8_t reset_reason)
 {
-    uint8_t *const bytes = (uint8_t *)device;
+    volatile uint8_t *const bytes = (volatile uint8_t *)device;
     for (size_t k = 0; k < sizeof *device; k++) {
         bytes[k] = 0;
     }
@@ -366,6 +372,13 @@ void eb1_overrun(eb1_device *device)
     device->counters.overruns++;
 }
 
+static void drop(eb1_device *device, uint8_t cause)
+{
+    (void)cause; /* of interest only where it is counted */
+    COUNT(bad[cause]);
+    device->counters.bad_frames++;
+}
+
 /* A delimiter ends the piece, which may be a frame. */
 static void end_piece(eb1_device *device)
 {
@@ -376,9 +389,9 @@ static void end_piece(eb1_device *device)
     }
     cause = eb1_decode(device->piece, device->received, &device->session, &frame);
     if (cause != EB1_GOOD) {
-        device->counters.bad[cause]++;
+        drop(device, cause);
     } else if (!on_frame(device, &frame)) {
-        device->counters.messages_refused++;
+        COUNT(messages_refused);
     }
 }
 
@@ -390,7 +403,7 @@ void eb1_receive(eb1_device *device, uint8_t byte)
         device->received = 0;
     } else if (!device->skipping) {
         if (device->received == EB1_PIECE_MAX) {
-            device->counters.bad[EB1_TOO_LONG]++;
+            drop(device, EB1_TOO_LONG);
             device->skipping = true;
             return;
         }
@@ -399,18 +412,24 @@ void eb1_receive(eb1_device *device, uint8_t byte)
     }
 }
 
+/* A frame's beginning and its `count` unsigned values, of `size` in all. */
+static void write_values(eb1_writer *writer, const uint32_t *values, int count)
+{
+    for (int k = 0; k < count; k++) {
+        eb1_put_unsigned(writer, values[k]);
+    }
+}
+
 static size_t write_hello(const eb1_device *device, uint8_t *wire)
 {
+    const uint32_t values[] = {
+        EB1_PROTOCOL_VERSION, EB1_FIRMWARE_VERSION, EB1_SCHEMA_HASH,      ENVELOPE_HASH,
+        device->boot_nonce,   device->reset_reason, (uint32_t)EB1_DEADMAN_MS,
+    };
     eb1_writer writer;
     eb1_begin(&writer, wire, HELLO);
     eb1_head(&writer, 0, 0, 7);
-    eb1_put_unsigned(&writer, EB1_PROTOCOL_VERSION);
-    eb1_put_unsigned(&writer, EB1_FIRMWARE_VERSION);
-    eb1_put_unsigned(&writer, EB1_SCHEMA_HASH);
-    eb1_put_unsigned(&writer, ENVELOPE_HASH);
-    eb1_put_unsigned(&writer, device->boot_nonce);
-    eb1_put_unsigned(&writer, device->reset_reason);
-    eb1_put_unsigned(&writer, EB1_DEADMAN_MS);
+    write_values(&writer, values, 7);
     return eb1_end(&writer, 0);
 }
 
@@ -427,23 +446,18 @@ static size_t write_answer(eb1_device *device, uint8_t *wire, uint16_t token)
 
 static size_t write_telemetry(eb1_device *device, uint8_t *wire, const eb1_shared *seen)
 {
+    const uint32_t values[] = {
+        seen->now_ms * 1000,         seen->state,
+        seen->safe_reason,           device->set_seq,
+        device->clamped,             device->counters.bad_frames,
+        device->counters.overruns,   seen->safe_count,
+    };
     eb1_writer writer;
-    uint32_t bad = 0;
-    for (int cause = 0; cause < EB1_GOOD; cause++) {
-        bad += device->counters.bad[cause];
-    }
     device->seq++;
     eb1_begin(&writer, wire, TELEMETRY);
     eb1_head(&writer, device->seq, seen->token,
              (uint16_t)(8 + ENVELOPE_ACTUATORS + ENVELOPE_SENSORS));
-    eb1_put_unsigned(&writer, seen->now_ms * 1000);
-    eb1_put_unsigned(&writer, seen->state);
-    eb1_put_unsigned(&writer, seen->safe_reason);
-    eb1_put_unsigned(&writer, device->set_seq);
-    eb1_put_unsigned(&writer, device->clamped);
-    eb1_put_unsigned(&writer, bad);
-    eb1_put_unsigned(&writer, device->counters.overruns);
-    eb1_put_unsigned(&writer, seen->safe_count);
+    write_values(&writer, values, 8);
     for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
         eb1_put_signed(&writer, seen->outputs[i]);
     }

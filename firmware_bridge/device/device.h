@@ -35,6 +35,9 @@
 #ifndef EB1_FIRMWARE_VERSION
 #define EB1_FIRMWARE_VERSION 1
 #endif
+#ifndef EB1_KEEPS_COUNTERS
+#define EB1_KEEPS_COUNTERS 0
+#endif
 #ifndef EB1_TELEMETRY_MS
 #define EB1_TELEMETRY_MS 20
 #endif
@@ -58,16 +61,19 @@ enum {
 };
 enum { EB1_OK = 0, EB1_WRONG_NONCE = 1, EB1_WRONG_SAFE_COUNT = 2 };
 
-/* Since boot; only the sum of `bad` and `overruns` are on the wire. */
+/* Since boot. On the wire are the first two; a build may leave the rest out. */
 typedef struct {
-    uint32_t bad[EB1_GOOD]; /* by cause */
+    uint32_t bad_frames;
     uint32_t overruns;
+#if EB1_KEEPS_COUNTERS
+    uint32_t bad[EB1_GOOD]; /* by cause */
     uint32_t sets_applied;
     uint32_t sets_stale;
     uint32_t sets_repeated;
     uint32_t sets_not_armed;
     uint32_t sets_clamped;
     uint32_t messages_refused;
+#endif
 } eb1_counters;
 
 /* What the timer interrupt and the main loop both touch. */
@@ -83,10 +89,9 @@ typedef struct {
     bool progressed; /* the main loop, since the watchdog was last fed */
 } eb1_shared;
 
+/* What is used most stands first, within reach of the short instructions. */
 typedef struct {
     eb1_shared shared;
-    eb1_guard guard;
-    envelope_input input; /* the wish, and what the device's own sensors say */
     eb1_session session;
     uint32_t boot_nonce;
     uint32_t host_nonce;
@@ -100,13 +105,15 @@ typedef struct {
     uint8_t arming_count;
     uint8_t control_result;
     uint8_t reset_reason;
+    uint8_t received;
     bool controlled; /* this session had an ARM or DISARM */
     bool hello_due;
     bool answer_due;
     bool skipping; /* until the next delimiter */
-    uint8_t received;
-    uint8_t piece[EB1_PIECE_MAX];
     eb1_counters counters;
+    envelope_input input; /* the wish, and what the device's own sensors say */
+    eb1_guard guard;
+    uint8_t piece[EB1_PIECE_MAX];
 } eb1_device;
 
 /* Outputs safe, HELLO due. `boot_nonce` differs from that of the boots before. Before the timer

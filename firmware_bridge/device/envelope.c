@@ -27,15 +27,15 @@ typedef struct {
 /*@ requires \valid(verdict) && 0 <= verdict->count < ENVELOPE_REASONS_MAX;
     requires 0 <= rule <= 255 && -1 <= channel <= 32767;
     assigns verdict->count, verdict->reasons[0 .. ENVELOPE_REASONS_MAX - 1];
-    ensures verdict->count == \old(verdict->count) + 1;
+    ensures verdict->count == \old(verdict->count) + ENVELOPE_KEEPS_REASONS;
 */
 static void note(envelope_verdict *verdict, uint8_t rule, int channel, int64_t number)
 {
     if (ENVELOPE_KEEPS_REASONS) {
         const envelope_reason reason = {rule, (int16_t)channel, number};
         verdict->reasons[verdict->count] = reason;
+        verdict->count++;
     }
-    verdict->count++;
 }
 
 /*@ requires 0 <= i < ENVELOPE_ACTUATORS && sound_motion(i);

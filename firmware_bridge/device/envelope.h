@@ -140,7 +140,7 @@ typedef struct {
 
 typedef struct {
     int32_t command[ENVELOPE_ACTUATORS_ROOM]; /* always complete, always in range */
-    int16_t count;               /* of reasons, kept or not */
+    int16_t count;
     envelope_reason reasons[ENVELOPE_REASONS_ROOM];
 } envelope_verdict;
 

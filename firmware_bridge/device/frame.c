@@ -47,9 +47,9 @@ static bool unstuff(uint8_t *piece, size_t size)
     return at == size;
 }
 
-/* Magnitudes from which on the 1, 2 or 4 bytes are the shortest form, without and with a sign;
- * that of a negative number is its complement. */
-static const uint32_t SHORTEST_FROM[2][3] = {{128, 256, 65536}, {32, 128, 32768}};
+/* Bits from which on 1, 2 or 4 bytes are the shortest form, without and with a sign; those of
+ * a negative number are of its complement. */
+static const uint8_t SHORTEST_FROM[2][3] = {{7, 8, 16}, {5, 7, 15}};
 
 /* The `size` bytes at the frame's place, high byte first, below the bits of `start`. */
 static uint32_t bits_at(eb1_frame *frame, size_t size, uint32_t start)
@@ -90,13 +90,13 @@ bool eb1_next(eb1_frame *frame, eb1_int *value)
     }
     if (!value->negative) {
         value->bits = bits_at(frame, size, 0);
-        return value->bits >= SHORTEST_FROM[0][code];
+        return value->bits >> SHORTEST_FROM[0][code] != 0;
     }
     if (frame->bytes[frame->at] < 0x80) {
         return false;
     }
     value->bits = bits_at(frame, size, UINT32_MAX);
-    return ~value->bits >= SHORTEST_FROM[1][code];
+    return ~value->bits >> SHORTEST_FROM[1][code] != 0;
 }
 
 /* The head of the body, then every integer once: nothing else, and nothing after. */

@@ -1,16 +1,24 @@
 /* The guard's arithmetic; see guard.h. */
 #include "guard.h"
 
-#define NS_PER_S INT64_C(1000000000)
-#define NS_PER_MS INT32_C(1000000)
+#define NS_PER_MS INT64_C(1000000)
 
 void eb1_guard_init(eb1_guard *guard)
 {
     envelope_init(&guard->envelope, 0);
-    guard->saved_ns = EB1_EARLY_NS;
+    guard->saved_ms = EB1_EARLY_MS;
 }
 
 /* `wish`, or the nearest value between `now` and the safe one. */
+/*@ requires 0 <= i < ENVELOPE_ACTUATORS && sound_motion(i);
+    requires -32768 <= now <= 32767;
+    assigns \nothing;
+    ensures -32768 <= \result <= 32767;
+    ensures between: now <= \result <= ENVELOPE_MOTIONS[i].safe_counts ||
+        ENVELOPE_MOTIONS[i].safe_counts <= \result <= now;
+    ensures at_once: (now <= wish <= ENVELOPE_MOTIONS[i].safe_counts ||
+        ENVELOPE_MOTIONS[i].safe_counts <= wish <= now) ==> \result == wish;
+*/
 static int32_t toward_safe(int i, int32_t now, int32_t wish)
 {
     const int32_t safe = ENVELOPE_MOTIONS[i].safe_counts;
@@ -22,22 +30,21 @@ static int32_t toward_safe(int i, int32_t now, int32_t wish)
     return wish > high ? high : wish;
 }
 
-/* Time that actuator `i` needs for the way to `wish`, at most `most`. */
-static int32_t time_needed(const envelope_memory *memory, int i, int32_t wish, int32_t most)
+/* Whole milliseconds, at least one, in which actuator `i` makes its way to `wish`. */
+/*@ requires 0 <= i < ENVELOPE_ACTUATORS && sound_motion(i);
+    requires -32768 <= now <= 32767 && -32768 <= wish <= 32767;
+    assigns \nothing;
+    ensures 1 <= \result <= 65535001;
+*/
+static int32_t time_needed(int i, int32_t now, int32_t wish)
 {
-    int64_t way = (int64_t)wish - memory->last;
+    int32_t way = wish - now;
     int32_t rate = ENVELOPE_MOTIONS[i].rate_up_counts_per_s;
-    int32_t carry = memory->carry_up;
     if (way < 0) {
         way = -way;
         rate = ENVELOPE_MOTIONS[i].rate_down_counts_per_s;
-        carry = memory->carry_down;
     }
-    way = way * NS_PER_S - carry;
-    if (way <= 0) {
-        return 0;
-    }
-    return way <= (int64_t)rate * most ? (int32_t)((way + rate - 1) / rate) : most;
+    return way * 1000 / rate + 1;
 }
 
 void eb1_guard_step(eb1_guard *guard, const int16_t *outputs, uint32_t elapsed_ms,
@@ -45,33 +52,44 @@ void eb1_guard_step(eb1_guard *guard, const int16_t *outputs, uint32_t elapsed_m
 {
     envelope_memory *const memory = guard->envelope.actuators;
     int32_t before[ENVELOPE_ACTUATORS_ROOM];
+    int32_t saved = EB1_SAVED_MAX_MS;
     int32_t used = 0;
-    int32_t saved = EB1_SAVED_MAX_NS;
-    if (elapsed_ms < 1000) {
-        saved = guard->saved_ns + (int32_t)elapsed_ms * NS_PER_MS;
+    if (elapsed_ms < (uint32_t)(EB1_SAVED_MAX_MS - guard->saved_ms)) {
+        saved = guard->saved_ms + (int32_t)elapsed_ms;
     }
-    if (saved > EB1_SAVED_MAX_NS) {
-        saved = EB1_SAVED_MAX_NS;
+    if (saved > EB1_EARLY_MS) {
+        used = saved - EB1_EARLY_MS;
     }
-    if (saved > EB1_EARLY_NS) {
-        used = saved - EB1_EARLY_NS;
-    }
+    /*@ loop invariant 0 <= i <= ENVELOPE_ACTUATORS && 0 <= used <= 65535001;
+        loop invariant sound_actuators(guard->envelope);
+        loop assigns i, used, before[0 .. ENVELOPE_ACTUATORS - 1],
+            guard->envelope.actuators[0 .. ENVELOPE_ACTUATORS - 1];
+        loop variant ENVELOPE_ACTUATORS - i;
+    */
     for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
         before[i] = memory[i].last;
-        if (memory[i].last != outputs[i]) { /* a lease or the dead man moved it */
-            memory[i].last = outputs[i];
+        if (before[i] != outputs[i]) { /* a lease or the dead man moved it */
             memory[i].rest_ns = ENVELOPE_MOTIONS[i].dwell_ns;
+            memory[i].last = outputs[i];
         }
         if (input->mode == ENVELOPE_ACTIVE) {
             int32_t need;
             memory[i].last = toward_safe(i, outputs[i], input->wanted[i]);
-            need = time_needed(&memory[i], i, input->wanted[i], saved);
+            need = time_needed(i, memory[i].last, input->wanted[i]);
             used = need > used ? need : used;
         }
     }
-    guard->saved_ns = saved - used;
+    used = used < saved ? used : saved;
+    guard->saved_ms = saved - used;
     guard->envelope.now_ns = 0; /* only differences count, and so it never ends */
-    envelope_step(&guard->envelope, input, used, verdict);
+    envelope_step(&guard->envelope, input, used * NS_PER_MS, verdict);
+    /*@ loop invariant 0 <= i <= ENVELOPE_ACTUATORS;
+        loop invariant sound_actuators(guard->envelope);
+        loop invariant \forall integer j; 0 <= j < ENVELOPE_ACTUATORS ==>
+            guard->envelope.actuators[j].last == verdict->command[j];
+        loop assigns i, guard->envelope.actuators[0 .. ENVELOPE_ACTUATORS - 1];
+        loop variant ENVELOPE_ACTUATORS - i;
+    */
     for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
         if (verdict->command[i] != before[i]) {
             memory[i].rest_ns = ENVELOPE_MOTIONS[i].dwell_ns;

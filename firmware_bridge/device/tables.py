@@ -90,8 +90,9 @@ class Counters(ctypes.Structure):
     """eb1_counters in device.h: since boot."""
 
     _fields_ = (
-        ("bad", ctypes.c_uint32 * CAUSES),
+        ("bad_frames", ctypes.c_uint32),
         ("overruns", ctypes.c_uint32),
+        ("bad", ctypes.c_uint32 * CAUSES),
         ("sets_applied", ctypes.c_uint32),
         ("sets_stale", ctypes.c_uint32),
         ("sets_repeated", ctypes.c_uint32),

@@ -14,6 +14,7 @@
 #define ENVELOPE_REASONS_ROOM 1
 #define ENVELOPE_KEEPS_REASONS 0
 #define ENVELOPE_RAMPS 0
+#define EB1_KEEPS_COUNTERS 1
 #define EB1_FORCES_ROOM 256
 #define EB1_EXCLUSIVES_ROOM 64
 #define EB1_TRANSMIT_MAX EB1_WIRE_MAX /* whoever makes the limits refuses longer frames */

@@ -1,0 +1,28 @@
+/* What EVA starts from: every input of 0 to 128 bytes, every session, and every integer of what
+ * is accepted; the same for a piece as long as a receiver may hold is the loop's last turn. */
+#include "../frame.c"
+
+#include "__fc_builtin.h"
+
+#define BYTES_MAX 128
+
+int main(void)
+{
+    uint8_t piece[BYTES_MAX + 1];
+    eb1_session session;
+    eb1_frame frame;
+    eb1_int value;
+    const size_t size = (size_t)Frama_C_int_interval(0, BYTES_MAX);
+    for (size_t k = 0; k < size; k++) {
+        piece[k] = (uint8_t)Frama_C_int_interval(0, 255);
+    }
+    session.salt = (uint32_t)Frama_C_unsigned_int_interval(0, UINT32_MAX);
+    session.open = Frama_C_int_interval(0, 1) != 0;
+    session.expect = Frama_C_int_interval(0, 1) != 0 ? EB1_FROM_DEVICE : EB1_FROM_HOST;
+    if (eb1_decode(piece, size, &session, &frame) == EB1_GOOD) {
+        while (eb1_next(&frame, &value)) {
+            //@ assert frame.at <= BYTES_MAX;
+        }
+    }
+    return 0;
+}
