@@ -47,10 +47,37 @@ static int32_t time_needed(int i, int32_t now, int32_t wish)
     return way * 1000 / rate + 1;
 }
 
+/* The output stands at `counts` now: its dwell begins. */
+/*@ requires \valid(memory) && 0 <= i < ENVELOPE_ACTUATORS && sound_motion(i);
+    requires sound_memory(*memory, i);
+    assigns memory->last, memory->rest_ns;
+    ensures sound_memory(*memory, i) && memory->last == counts;
+*/
+static void moved(envelope_memory *memory, int i, int32_t counts)
+{
+    memory->last = counts;
+    memory->rest_ns = ENVELOPE_MOTIONS[i].dwell_ns;
+}
+
+/* What actuator `i` does at once, from where its output is; the time it needs for the rest. */
+/*@ requires \valid(memory) && 0 <= i < ENVELOPE_ACTUATORS && sound_motion(i);
+    requires sound_memory(*memory, i);
+    requires -32768 <= output <= 32767 && -32768 <= wish <= 32767;
+    assigns memory->last, memory->rest_ns;
+    ensures sound_memory(*memory, i) && 1 <= \result <= 65535001;
+*/
+static int32_t start(envelope_memory *memory, int i, int32_t output, int32_t wish)
+{
+    if (memory->last != output) { /* a lease or the dead man moved it */
+        moved(memory, i, output);
+    }
+    memory->last = toward_safe(i, output, wish);
+    return time_needed(i, memory->last, wish);
+}
+
 void eb1_guard_step(eb1_guard *guard, const int16_t *outputs, uint32_t elapsed_ms,
                     const envelope_input *input, envelope_verdict *verdict)
 {
-    envelope_memory *const memory = guard->envelope.actuators;
     int32_t before[ENVELOPE_ACTUATORS_ROOM];
     int32_t saved = EB1_SAVED_MAX_MS;
     int32_t used = 0;
@@ -67,17 +94,10 @@ void eb1_guard_step(eb1_guard *guard, const int16_t *outputs, uint32_t elapsed_m
         loop variant ENVELOPE_ACTUATORS - i;
     */
     for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
-        before[i] = memory[i].last;
-        if (before[i] != outputs[i]) { /* a lease or the dead man moved it */
-            memory[i].rest_ns = ENVELOPE_MOTIONS[i].dwell_ns;
-            memory[i].last = outputs[i];
-        }
-        if (input->mode == ENVELOPE_ACTIVE) {
-            int32_t need;
-            memory[i].last = toward_safe(i, outputs[i], input->wanted[i]);
-            need = time_needed(i, memory[i].last, input->wanted[i]);
-            used = need > used ? need : used;
-        }
+        int32_t need;
+        before[i] = guard->envelope.actuators[i].last;
+        need = start(&guard->envelope.actuators[i], i, outputs[i], input->wanted[i]);
+        used = need > used ? need : used;
     }
     used = used < saved ? used : saved;
     guard->saved_ms = saved - used;
@@ -92,7 +112,7 @@ void eb1_guard_step(eb1_guard *guard, const int16_t *outputs, uint32_t elapsed_m
     */
     for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
         if (verdict->command[i] != before[i]) {
-            memory[i].rest_ns = ENVELOPE_MOTIONS[i].dwell_ns;
+            moved(&guard->envelope.actuators[i], i, verdict->command[i]);
         }
     }
 }

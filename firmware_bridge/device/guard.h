@@ -43,7 +43,7 @@ void eb1_guard_init(eb1_guard *guard);
 
 /* `elapsed_ms` after the last call: what the outputs may do, verdict->command.
  * `outputs` are what the pins do now; with another mode than ACTIVE the command is the safe
- * values. A change of an output, whoever made it, begins its dwell. */
+ * values, whatever the wish. A change of an output, whoever made it, begins its dwell. */
 /*@ requires \valid(guard) && \valid_read(input) && \valid(verdict);
     requires \valid_read(outputs + (0 .. ENVELOPE_ACTUATORS - 1));
     requires \separated(guard, input, verdict, outputs + (0 .. ENVELOPE_ACTUATORS - 1),

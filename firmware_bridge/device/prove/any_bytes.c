@@ -1,5 +1,5 @@
-/* What EVA starts from: every input of 0 to 128 bytes, every session, and every integer of what
- * is accepted; the same for a piece as long as a receiver may hold is the loop's last turn. */
+/* What EVA starts from: every input of 0 to 128 bytes and every session, then every integer of
+ * what is accepted. */
 #include "../frame.c"
 
 #include "__fc_builtin.h"
@@ -13,7 +13,7 @@ int main(void)
     eb1_frame frame;
     eb1_int value;
     const size_t size = (size_t)Frama_C_int_interval(0, BYTES_MAX);
-    for (size_t k = 0; k < size; k++) {
+    for (size_t k = 0; k <= BYTES_MAX; k++) {
         piece[k] = (uint8_t)Frama_C_int_interval(0, 255);
     }
     session.salt = (uint32_t)Frama_C_unsigned_int_interval(0, UINT32_MAX);
