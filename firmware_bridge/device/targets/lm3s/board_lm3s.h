@@ -7,7 +7,6 @@
 #include <stdint.h>
 
 #define STACK_PAINT 0xA5A5A5A5u
-#define STACK_UNPAINTED_WORDS 16 /* what reset_handler itself stands on */
 
 /* ---- board.c ------------------------------------------------------------------------------ */
 void board_systick_interrupt(void);

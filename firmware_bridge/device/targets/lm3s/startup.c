@@ -6,7 +6,8 @@
 #include "registers.h"
 
 extern uint32_t link_data_image[], link_data_start[], link_data_end[];
-extern uint32_t link_bss_start[], link_bss_end[], link_stack_top[];
+extern uint32_t link_bss_start[], link_bss_end[], link_stack_floor[];
+void link_stack_top(void); /* an address; C allows no other type for it in the table */
 
 void reset_handler(void);
 int main(void);
@@ -20,7 +21,7 @@ static void fault_handler(void)
 
 __attribute__((section(".vectors"), used)) static void (*const VECTORS[16 + IRQ_WATCHDOG + 1])(
     void) = {
-    [0] = (void (*)(void))link_stack_top,
+    [0] = link_stack_top,
     [1] = reset_handler,
     [2] = fault_handler,  /* NMI */
     [3] = fault_handler,  /* hard fault */
@@ -53,7 +54,7 @@ void reset_handler(void)
         *to = 0;
     }
     /* Painted, so that a debugger can read how deep the stack ever was. */
-    for (uint32_t *to = link_bss_end; to < link_stack_top - STACK_UNPAINTED_WORDS; to++) {
+    for (uint32_t *to = link_bss_end; to < link_stack_floor; to++) {
         *to = STACK_PAINT;
     }
     start_clock();

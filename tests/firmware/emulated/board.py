@@ -1,0 +1,99 @@
+"""An emulated Cortex-M3 board: the process, its cable, its memory, and the faults it can have.
+
+Owns: QEMU's command line and what the addresses of the firmware mean. Must not: speak the
+protocol; that is the host's business, at the other end of the cable.
+"""
+
+import struct
+import subprocess
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from tests.firmware.emulated.cable import Cable
+from tests.firmware.emulated.images import Image, program
+from tests.firmware.emulated.qmp import Debugger, Qmp
+
+ACTUATORS: Final = 4
+_TRACE: Final = struct.Struct(f"<I{ACTUATORS}h")
+_BRANCH_TO_SELF: Final = b"\xfe\xe7"  # Thumb `b .`
+
+
+class Write(NamedTuple):
+    """One write to the pins: the board's millisecond, and the counts."""
+
+    tick: int
+    outputs: tuple[int, ...]
+
+
+class Board:
+    """One running emulator. Killed by `close`."""
+
+    def __init__(self, image: Image, folder: Path, seed: int = 1) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.cable = Cable()
+        self._image = image
+        self._folder = folder
+        seed_address = image.symbols["kept"].address
+        command = [program("qemu-system-arm", "qemu-system-arm"), "-M", "lm3s6965evb"]
+        command += ["-kernel", str(image.elf), "-display", "none", "-monitor", "none"]
+        command += ["-nodefaults", "-serial", "chardev:line"]
+        command += ["-chardev", f"serial,id=line,path={self.cable.device_path}"]
+        command += ["-qmp", f"unix:{folder}/qmp,server=on,wait=off"]
+        command += ["-gdb", f"unix:{folder}/gdb,server=on,wait=off"]
+        # The noise that the cells of a real RAM wake up with.
+        command += ["-device", f"loader,addr={seed_address:#x},data={seed},data-len=4"]
+        with (folder / "log").open("wb") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
+        self.qmp = Qmp(folder / "qmp")
+
+    def close(self) -> None:
+        self.qmp.close()
+        self._process.kill()
+        self._process.wait()
+        self.cable.close()
+
+    def memory(self, symbol: str) -> bytes:
+        """What `symbol` holds now."""
+        address, size = self._image.symbols[symbol]
+        path = self._folder / "memory"
+        self.qmp.execute("pmemsave", val=address, size=size, filename=str(path))
+        return path.read_bytes()
+
+    def word(self, symbol: str) -> int:
+        """An unsigned 32-bit variable."""
+        return int.from_bytes(self.memory(symbol), "little")
+
+    def outputs(self) -> tuple[int, ...]:
+        """What the pins do now, in counts."""
+        outputs: tuple[int, ...] = struct.unpack(f"<{ACTUATORS}h", self.memory("board_outputs"))
+        return outputs
+
+    def writes(self) -> list[Write]:
+        """The pins' history since boot, as far as the trace reaches back, oldest first."""
+        trace, count = self.memory("board_trace"), self.word("board_writes")
+        rows = [Write(tick, tuple(counts)) for tick, *counts in _TRACE.iter_unpack(trace)]
+        start = count % len(rows)
+        return rows[start:] + rows[:start] if count > len(rows) else rows[:count]
+
+    def set_sensors(self, *counts: int) -> None:
+        """What the board's converters read from now on."""
+        self._poke("board_sensors", struct.pack(f"<{len(counts)}i", *counts))
+
+    def hang_in(self, function: str) -> None:
+        """The first instruction of `function` becomes a branch to itself."""
+        self._poke(function, _BRANCH_TO_SELF)
+
+    def freeze(self) -> None:
+        """Stop the board, its clock included."""
+        self.qmp.execute("stop")
+
+    def resume(self) -> None:
+        self.qmp.execute("cont")
+
+    def reset(self) -> None:
+        """The reset line: registers and program start anew, the RAM keeps its content."""
+        self.qmp.execute("system_reset")
+
+    def _poke(self, symbol: str, data: bytes) -> None:
+        with Debugger(self._folder / "gdb") as debugger:
+            debugger.write(self._image.symbols[symbol].address & ~1, data)

@@ -1,0 +1,67 @@
+"""The firmware images: built from the sources, and where their symbols are.
+
+Owns: one call of make per image. Must not: know how an image is run. The rules are in
+firmware_bridge/device/targets/Makefile, which `make firmware` uses too.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.firmware.toolchain import DEVICE
+
+TARGETS = DEVICE / "targets"
+
+
+class Symbol(NamedTuple):
+    """A named piece of the board's memory."""
+
+    address: int
+    size: int
+
+
+class Image(NamedTuple):
+    """One built firmware."""
+
+    elf: Path
+    symbols: Mapping[str, Symbol]
+
+
+def program(name: str, package: str) -> str:
+    """Where `name` is; a missing one is a failure that says what to install."""
+    path = shutil.which(name)
+    if path is None:
+        raise FileNotFoundError(f"the firmware tests need {name}: sudo apt-get install {package}")
+    return path
+
+
+def make(goal: str, folder: Path, **variables: str) -> None:
+    """Build `goal` of the targets' Makefile into `folder`; its words are the error."""
+    words = [f"{name}={value}" for name, value in variables.items()]
+    done = subprocess.run(
+        ["make", "-s", "-C", TARGETS, goal, f"BUILD={folder}", *words],
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+
+
+def image(elf: Path, nm: str) -> Image:
+    """`elf` with its symbols, as the binutils program `nm` prints them."""
+    listing = subprocess.run([nm, "-S", elf], capture_output=True, check=True, text=True).stdout
+    symbols = {}
+    for line in listing.splitlines():
+        words = line.split()
+        if len(words) == 4:
+            symbols[words[3]] = Symbol(int(words[0], 16), int(words[1], 16))
+    return Image(elf, symbols)
+
+
+def lm3s_image(folder: Path, name: str = "lm3s", **variables: str) -> Image:
+    """The Cortex-M3 firmware `name`."""
+    program("arm-none-eabi-gcc", "gcc-arm-none-eabi")
+    make(f"{folder}/{name}.elf", folder, **variables)
+    return image(folder / f"{name}.elf", "arm-none-eabi-nm")
