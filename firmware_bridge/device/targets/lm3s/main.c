@@ -8,17 +8,15 @@
 #include "device.h"
 
 static eb1_device device;
-static uint8_t out[EB1_WIRE_MAX];
+static uint8_t out[EB1_TRANSMIT_MAX];
 
 /* What the converters read; a debugger writes them. A real board starts its ADC here. */
-volatile int32_t board_sensors[EB1_SENSORS > 0 ? EB1_SENSORS : 1];
+volatile int32_t board_sensors[ENVELOPE_ROOM(ENVELOPE_SENSORS)];
 
 void board_systick_interrupt(void)
 {
     board_ticks = board_ticks + 1u;
-    if (eb1_tick_isr(&device)) {
-        board_kick_watchdog();
-    }
+    eb1_tick_isr(&device);
 }
 
 static void service(void)
@@ -30,7 +28,7 @@ static void service(void)
     if (uart_took_overrun()) {
         eb1_overrun(&device);
     }
-    for (int i = 0; i < EB1_SENSORS; i++) {
+    for (int i = 0; i < ENVELOPE_SENSORS; i++) {
         eb1_set_sensor(&device, i, board_sensors[i]);
     }
     if (!uart_is_sending()) {
