@@ -4,11 +4,13 @@ Owns: QEMU's command line and what the addresses of the firmware mean. Must not:
 protocol; that is the host's business, at the other end of the cable.
 """
 
+import ctypes
 import struct
 import subprocess
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from firmware_bridge.device.tables import Counters
 from tests.firmware.emulated.cable import Cable
 from tests.firmware.emulated.images import Image, program
 from tests.firmware.emulated.qmp import Debugger, Qmp
@@ -74,6 +76,10 @@ class Board:
         rows = [Write(tick, tuple(counts)) for tick, *counts in _TRACE.iter_unpack(trace)]
         start = count % len(rows)
         return rows[start:] + rows[:start] if count > len(rows) else rows[:count]
+
+    def counters(self) -> Counters:
+        """What the device core has counted since boot."""
+        return Counters.from_buffer_copy(self.memory("device")[-ctypes.sizeof(Counters) :])
 
     def set_sensors(self, *counts: int) -> None:
         """What the board's converters read from now on."""

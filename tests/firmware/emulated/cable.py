@@ -64,6 +64,10 @@ class Cable:
         """Bytes on their way to the device."""
         return len(self._queue) + self._device.unread()
 
+    def inject(self, data: bytes) -> None:
+        """Bytes for the device that no host of ours sends now."""
+        os.write(self._device.ours, data)
+
     def close(self) -> None:
         os.write(self._wake_write, b"!")
         self._thread.join()
