@@ -68,10 +68,10 @@ class Host:
         """Rounds until the link is in `state`."""
         self.run(lambda: self.status("state") == state, counts, armed=armed)
 
-    def drive(self, counts: tuple[int, ...], for_s: float) -> None:
+    def drive(self, counts: tuple[int, ...], for_s: float, *, armed: bool = True) -> None:
         """Rounds for so long."""
         end = time.monotonic() + for_s
-        self.run(lambda: time.monotonic() >= end, counts)
+        self.run(lambda: time.monotonic() >= end, counts, armed=armed)
 
     def close(self) -> None:
         self.port.close()
