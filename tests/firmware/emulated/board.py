@@ -33,12 +33,16 @@ class Board:
     def __init__(self, image: Image, folder: Path, seed: int = 1) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.cable = Cable()
+        self._healed = (0, b"")
         self._image = image
         self._folder = folder
         seed_address = image.symbols["kept"].address
         command = [program("qemu-system-arm", "qemu-system-arm"), "-M", "lm3s6965evb"]
         command += ["-kernel", str(image.elf), "-display", "none", "-monitor", "none"]
         command += ["-nodefaults", "-serial", "chardev:line"]
+        # 64 ns an instruction, a processor of 15 MIPS: the board's clock never outruns its
+        # program, so a busy machine makes the board slow but loses none of its ticks.
+        command += ["-icount", "shift=6,sleep=on"]
         command += ["-chardev", f"serial,id=line,path={self.cable.device_path}"]
         command += ["-qmp", f"unix:{folder}/qmp,server=on,wait=off"]
         command += ["-gdb", f"unix:{folder}/gdb,server=on,wait=off"]
@@ -56,10 +60,7 @@ class Board:
 
     def memory(self, symbol: str) -> bytes:
         """What `symbol` holds now."""
-        address, size = self._image.symbols[symbol]
-        path = self._folder / "memory"
-        self.qmp.execute("pmemsave", val=address, size=size, filename=str(path))
-        return path.read_bytes()
+        return self._read(*self._image.symbols[symbol])
 
     def word(self, symbol: str) -> int:
         """An unsigned 32-bit variable."""
@@ -86,8 +87,15 @@ class Board:
         self._poke("board_sensors", struct.pack(f"<{len(counts)}i", *counts))
 
     def hang_in(self, function: str) -> None:
-        """The first instruction of `function` becomes a branch to itself."""
+        """The first instruction of `function` becomes a branch to itself, until `heal`."""
+        address, _ = self._image.symbols[function]
+        self._healed = (address & ~1, self._read(address & ~1, len(_BRANCH_TO_SELF)))
         self._poke(function, _BRANCH_TO_SELF)
+
+    def heal(self) -> None:
+        """Undo `hang_in`: the emulator's flash keeps a patch through a reset."""
+        with Debugger(self._folder / "gdb") as debugger:
+            debugger.write(*self._healed)
 
     def freeze(self) -> None:
         """Stop the board, its clock included."""
@@ -99,6 +107,11 @@ class Board:
     def reset(self) -> None:
         """The reset line: registers and program start anew, the RAM keeps its content."""
         self.qmp.execute("system_reset")
+
+    def _read(self, address: int, size: int) -> bytes:
+        path = self._folder / "memory"
+        self.qmp.execute("pmemsave", val=address, size=size, filename=str(path))
+        return path.read_bytes()
 
     def _poke(self, symbol: str, data: bytes) -> None:
         with Debugger(self._folder / "gdb") as debugger:

@@ -1,9 +1,9 @@
 """The cable between a host and an emulated board: two raw ptys and the driver queue between them.
 
 Owns: moving bytes as a serial driver does. What the host writes waits here until the board takes
-it, eight bytes at a time as a UART's FIFO would, and is discarded when the host flushes its
-output (TCOFLUSH), which a bare pty does not do for bytes that its peer has not read. Must not:
-know a frame.
+it, four bytes at a time so that hardly any are beyond recall, and is discarded when the host
+flushes its output (TCOFLUSH), which a bare pty does not do for bytes that its peer has not read.
+Must not: know a frame.
 """
 
 import array
@@ -16,9 +16,9 @@ import threading
 import tty
 from typing import Final
 
-_CHUNK: Final = 8
-_IDLE_MS: Final = 1000.0
-_STALLED_MS: Final = 1.0
+_CHUNK: Final = 4
+_IDLE_S: Final = 1.0
+_STALLED_S: Final = 0.0002
 _READ_SIZE: Final = 4096
 
 
@@ -77,13 +77,11 @@ class Cable:
         os.close(self._wake_write)
 
     def _run(self) -> None:
-        poller = select.poll()
-        for descriptor in (self._host.ours, self._device.ours, self._wake_read):
-            poller.register(descriptor, select.POLLIN)
-        ready: set[int] = set()
+        watched = (self._host.ours, self._device.ours, self._wake_read)
+        ready: list[int] = []
         while self._wake_read not in ready:
-            timeout_ms = _STALLED_MS if self._queue else _IDLE_MS
-            ready = {descriptor for descriptor, _ in poller.poll(timeout_ms)}
+            timeout_s = _STALLED_S if self._queue else _IDLE_S
+            ready, _, _ = select.select(watched, (), (), timeout_s)
             if self._host.ours in ready:
                 self._take_from_host()
             if self._device.ours in ready:
@@ -107,6 +105,7 @@ class Cable:
         self.lost += len(data) - written
 
     def _pass_to_device(self) -> None:
-        while self._queue and self._device.unread() == 0:
+        """One piece; the next in another round, because the kernel counts it a little later."""
+        if self._queue and self._device.unread() == 0:
             written = os.write(self._device.ours, self._queue[:_CHUNK])
             del self._queue[:written]
