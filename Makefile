@@ -18,7 +18,7 @@ DEVICE_LIBRARY := firmware_bridge/device/targets/host/libeb1.so
 GUARDED := edge_agent/safety/*,firmware_bridge/*
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test link-faults differential prove bench model mutate lint format types unit coverage lock clean system-packages
+.PHONY: help sim test link-faults differential prove bench model mutate lint format types unit coverage lock clean system-packages firmware
 
 help:  ## this list
 	@echo "edge-autonomy: a quantized model holds a real machine inside a hard-coded envelope"
@@ -37,6 +37,9 @@ differential: system-packages $(VENV)/.test  ## STEPS=10000000 through both enve
 
 link-faults: $(VENV)/.test  ## 500,000 faults on the line and 10,000,000 damaged frames: none lost beside them, none believed
 	$(BIN)/python -m tests.unit.firmware_bridge.line_faults
+
+firmware: system-packages  ## build the microcontroller's firmware for every board, into build/firmware
+	$(MAKE) -s -C firmware_bridge/device/targets all
 
 prove:  ## Frama-C on the envelope in C: every contract, no alarm (installs it when it may)
 	@bash .ci/system-packages prove

@@ -82,6 +82,11 @@ class Board:
         """What the device core has counted since boot."""
         return Counters.from_buffer_copy(self.memory("device")[-ctypes.sizeof(Counters) :])
 
+    def stack(self) -> bytes:
+        """The memory between the variables and the top; painted at start where never used."""
+        bottom = self._image.symbols["link_bss_end"].address
+        return self._read(bottom, self._image.symbols["link_stack_top"].address - bottom)
+
     def set_sensors(self, *counts: int) -> None:
         """What the board's converters read from now on."""
         self._poke("board_sensors", struct.pack(f"<{len(counts)}i", *counts))

@@ -13,7 +13,7 @@ from tests.firmware.emulated.images import Image, lm3s_image
 @pytest.fixture(scope="session")
 def lm3s(tmp_path_factory: pytest.TempPathFactory) -> Image:
     """The Cortex-M3 firmware of the air handler, dead man 100 ms."""
-    return lm3s_image(tmp_path_factory.mktemp("lm3s"))
+    return lm3s_image(tmp_path_factory.mktemp("lm3s"), COUNTERS="1")
 
 
 @pytest.fixture

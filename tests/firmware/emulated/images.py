@@ -55,8 +55,8 @@ def image(elf: Path, nm: str) -> Image:
     symbols = {}
     for line in listing.splitlines():
         words = line.split()
-        if len(words) == 4:
-            symbols[words[3]] = Symbol(int(words[0], 16), int(words[1], 16))
+        size = int(words[1], 16) if len(words) == 4 else 0  # the linker's own have none
+        symbols[words[-1]] = Symbol(int(words[0], 16), size)
     return Image(elf, symbols)
 
 

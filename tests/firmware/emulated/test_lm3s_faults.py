@@ -103,7 +103,7 @@ def test_after_a_reset_no_frame_of_the_old_session_is_obeyed(board: Board, host:
     board.cable.inject(arm)
     for seq in seqs[1:]:
         board.cable.inject(encode_frame(Frame(Kind.SET, seq, link._token, DRIVEN), salt))
-    wait_until(lambda: sum(board.counters().bad) >= 2 * len(seqs) - 2)
+    wait_until(lambda: board.counters().bad_frames >= 2 * len(seqs) - 2)
     assert {write.outputs for write in board.writes()} == {SAFE}
 
 
