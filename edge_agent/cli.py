@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from edge_agent import __version__
+from edge_agent.cli_bridge import add_bridge
 from edge_agent.cli_envelope import add_envelope
 from edge_agent.config import DEFAULT_PATH, Settings, load, with_state_dir
 from edge_agent.core.errors import (
@@ -37,6 +38,7 @@ Let a learned policy move real things, inside limits that are fixed in code.
   edge-agent run --config agent.toml   the real thing (starts its gateway itself)
   edge-agent status                    what a running agent is doing, and why
   edge-agent envelope show air-handler the limits that nothing can widen, on one page
+  edge-agent bridge info               the serial ports, and who answers on one
 """
 
 
@@ -77,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_reset(verbs)
     _add_feed(verbs)
     add_envelope(verbs)
+    add_bridge(verbs)
     return parser
 
 

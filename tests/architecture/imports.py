@@ -103,7 +103,7 @@ OWNERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "edge_agent/sim/hostile_world.py",
             "edge_agent/sim/world.py",
         ),
-        "serial": (),
+        "serial": ("firmware_bridge/port_list.py",),
         "asyncio": (),
         "concurrent": (),
         "logging": (),
