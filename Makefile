@@ -18,7 +18,7 @@ DEVICE_LIBRARY := firmware_bridge/device/targets/host/libeb1.so
 GUARDED := edge_agent/safety/*,firmware_bridge/*
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test link-faults differential prove bench model mutate lint format types unit coverage lock clean system-packages firmware
+.PHONY: help sim test link-faults differential prove bench model mutate lint format types unit coverage lock clean system-packages firmware bench-link
 
 help:  ## this list
 	@echo "edge-autonomy: a quantized model holds a real machine inside a hard-coded envelope"
@@ -48,6 +48,9 @@ prove:  ## Frama-C on the envelope in C: every contract, no alarm (installs it w
 bench: $(VENV)/.test $(DEVICE_LIBRARY)  ## measure the control process beside a hand-written loop
 	$(BIN)/python bench/envelope.py
 	$(BIN)/python bench/tick.py
+
+bench-link: $(VENV)/.test  ## what one frame of the serial link costs (beside pymavlink, if it is installed)
+	$(BIN)/python bench/frames.py
 
 model: $(VENV)/.test  ## train, quantize and score the air-handler model anew (needs PyTorch)
 	@$(BIN)/python -c 'import torch' 2>/dev/null || { echo "Needs PyTorch: $(BIN)/pip install torch==2.13.0" >&2; exit 1; }

@@ -39,6 +39,7 @@ _encode_body: Final = msgspec.msgpack.Encoder().encode
 _decode_body: Final = msgspec.msgpack.Decoder(tuple[_WireInt, ...]).decode
 _pack_header: Final = _HEADER.pack
 _unpack_header: Final = _HEADER.unpack_from
+_pack_crc: Final = struct.Struct("<I").pack
 _crc32: Final = zlib.crc32
 
 
@@ -87,7 +88,7 @@ def encode_frame(frame: Frame, salt: int) -> bytes:
         raise WireValueError(f"the wire cannot carry {frame!r}: {error}") from error
     if len(raw) > RAW_MAX - 4:
         raise WireValueError(f"{len(raw) + 4} bytes before COBS; the limit is {RAW_MAX}")
-    raw += _crc32(raw, 0 if kind & UNSALTED else salt).to_bytes(4, "little")
+    raw += _pack_crc(_crc32(raw, 0 if kind & UNSALTED else salt))
     wire = b"\0"
     for run in raw.split(b"\0"):  # quicker than a join: most frames have fewer than six runs
         wire += _CODES[len(run)] + run
@@ -125,17 +126,28 @@ class FrameDecoder:
             self._skipping = True
         if self._skipping:
             self._tail = b""
-        frames = []
+        frames: list[Frame] = []
         for piece in pieces:
-            if piece and (frame := self._decode(piece)) is not None:  # b"" between delimiters
-                frames.append(frame)  # noqa: PERF401  a comprehension calls a function: slower
+            if piece:  # b"" stands between two delimiters
+                self._decode(piece, frames)
         return frames
 
-    def _decode(self, piece: bytes) -> Frame | None:
-        """The frame in one delimited, zero-free, non-empty piece; None after counting why not."""
-        raw = self._unstuff(piece)
-        if raw is None:
-            return None
+    def _decode(self, piece: bytes, frames: list[Frame]) -> None:
+        """Append the frame in one delimited, zero-free, non-empty piece, or count why not."""
+        size = len(piece)
+        if not RAW_MIN < size <= RAW_MAX + 1:
+            self.bad.too_short += size <= RAW_MIN
+            self.bad.too_long += size > RAW_MIN
+            return
+        raw = bytearray(piece)
+        position = piece[0]
+        while position < size:  # each code is the distance to the next zero, at least 1
+            raw[position] = 0
+            position += piece[position]
+        if position != size:
+            self.bad.cobs += 1
+            return
+        del raw[0]  # the first code stands where no zero was
         kind, seq, token = _unpack_header(raw)
         salt = 0 if kind & UNSALTED else self.salt
         if kind & FROM_DEVICE != self._expect_bit:
@@ -149,29 +161,8 @@ class FrameDecoder:
             try:
                 values = _decode_body(body)
                 if _encode_body(values) == body:
-                    return Frame(kind, seq, token, values)
+                    frames.append(Frame(kind, seq, token, values))
+                    return
             except msgspec.DecodeError:
                 pass
             self.bad.body += 1
-        return None
-
-    def _unstuff(self, piece: bytes) -> bytearray | None:
-        """`piece` with its zeros put back; None after counting why that is impossible."""
-        size = len(piece)
-        if size <= RAW_MIN:
-            self.bad.too_short += 1
-            return None
-        if size > RAW_MAX + 1:
-            self.bad.too_long += 1
-            return None
-        raw = bytearray(piece)
-        position = 0
-        while position < size:  # each code is the distance to the next zero, at least 1
-            step = raw[position]
-            raw[position] = 0
-            position += step
-        if position != size:
-            self.bad.cobs += 1
-            return None
-        del raw[0]  # the first code stands where no zero was
-        return raw
