@@ -20,13 +20,14 @@ from edge_agent.core.clock import NS_PER_S
 from edge_agent.core.command_ipc import MAX_SEALED_BYTES, Answer, Carried, LinkUp, Standing
 from edge_agent.gateway.client import MqttLink
 from edge_agent.gateway.command_socket import CommandSocket
-from edge_agent.gateway.journal import Arrival, Journal, Kept
+from edge_agent.gateway.journal import UNFINISHED_MAX, Arrival, Journal, Kept
 from edge_agent.gateway.outbox import Outbox
 from edge_agent.gateway.plane_settings import PlaneSettings
 from edge_agent.gateway.session import LinkOptions, Received
 
 RATE_PER_S: Final = 50
 BURST: Final = 100
+RETRY_NS: Final = NS_PER_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +73,13 @@ class Carrier:
         self._journal = Journal(job.journal_path)
         self._outbox = Outbox(self._journal)
         self._standing: Standing | None = None
-        self._announced = -1  # the connection that the control process knows of
+        self._announced = 0  # the connection that the control process knows of
         self._tokens_ns = BURST * NS_PER_S
         self._filled_ns = 0
+        self._arrived: list[Received] = []  # neither kept nor acknowledged
         self._unsent: list[Kept] = []
+        self._broken = False  # the journal cannot be written
+        self._retry_ns = 0
         self._counts: Counter[str] = Counter()
 
     def filenos(self) -> tuple[int | None, ...]:
@@ -110,7 +114,7 @@ class Carrier:
         self._control.connect(now_ns)
         if not self._control.connected:
             self._standing = None
-            self._announced = -1
+            self._announced = 0
             self._link.set_status(offline("no control process"))
             return
         news = self._link.connected and self._announced != self._link.connection
@@ -119,30 +123,43 @@ class Carrier:
             self._standing = None  # until it has answered, what comes is only kept
 
     def _take_over(self, messages: list[Received], now_ns: int) -> None:
-        arrivals: list[Arrival] = []
+        """Into the journal, and only then acknowledged. While the disk fails, nothing is: the
+        broker sends no more than its window, and what came waits here."""
         for message in messages:
             if message.payload is None or len(message.payload) > MAX_SEALED_BYTES:
                 self._counts["oversized"] += 1
+                self._link.ack(message)
+            elif len(self._arrived) >= UNFINISHED_MAX:
+                self._counts["turned_away"] += 1  # not acknowledged: it is of no use later
             elif not self._has_token(now_ns):
                 self._counts["flooded"] += 1
+                self._link.ack(message)
             else:
-                arrivals.append(
-                    Arrival(message.topic, message.payload, message.retained, message.stamp_ns)
-                )
-        if arrivals:
-            try:
-                boot = "" if self._standing is None else self._standing.boot
-                added = self._journal.add(arrivals, boot)
-            except sqlite3.Error:  # not acknowledged: the broker keeps them, and sends them again
-                self._counts["journal_errors"] += 1
-                return
-            self._counts["carried"] += len(added.kept)
-            self._counts["turned_away"] += added.turned_away
-            self._unsent += added.kept
-            for answer in added.answers:
-                self._link.publish(self._topics.resp, answer, qos=1)
-        for message in messages:
+                self._arrived.append(message)
+        if not self._arrived or (self._broken and now_ns < self._retry_ns):
+            return
+        arrivals = [
+            Arrival(m.topic, m.payload or b"", m.retained, m.stamp_ns) for m in self._arrived
+        ]
+        boot = "" if self._standing is None else self._standing.boot
+        try:
+            added = self._journal.add(arrivals, boot)
+        except sqlite3.Error:
+            self._counts["journal_errors"] += 1
+            self._broken, self._retry_ns = True, now_ns + RETRY_NS
+            self._link.set_status(offline("its disk fails"))
+            return
+        if self._broken:
+            self._broken = False
+            self._announced = 0  # a new session: what waited is old
+        self._counts["carried"] += len(added.kept)
+        self._counts["turned_away"] += added.turned_away
+        self._unsent += added.kept
+        for answer in added.answers:
+            self._link.publish(self._topics.resp, answer, qos=1)
+        for message in self._arrived:
             self._link.ack(message)
+        self._arrived.clear()
 
     def _hand_on(self) -> None:
         if self._standing is None:
@@ -179,6 +196,8 @@ class Carrier:
         """Tell the broker what commands must name; ask about all that has no last answer."""
         met = self._standing is None
         self._standing = standing
+        if self._broken:
+            return
         self._link.set_status(
             msgspec.msgpack.encode(
                 {

@@ -62,10 +62,10 @@ class CommandRelay:
             return []
         taken: list[ToControl] = []
         while self._left > 0 and self._peer is not None:
-            self._left -= 1
             datagram = self._receive(self._peer)
             if datagram is None:
                 break
+            self._left -= 1
             message = self._codec.to_control(datagram)
             if message is None:
                 self._counts["malformed"] += 1
@@ -75,7 +75,10 @@ class CommandRelay:
         return taken
 
     def send(self, message: ToGateway) -> None:
-        """Hand it to the gateway, now or when there is room; never waits."""
+        """Hand it to the gateway, now or when there is room; never waits. Without one it is not
+        kept: the next asks, and its journal may be another."""
+        if self._peer is None:
+            return
         datagram = self._codec.encode(message)
         if datagram is None or len(self._answers) >= ANSWERS_KEPT:
             self._counts["answers_dropped"] += 1
