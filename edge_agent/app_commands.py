@@ -6,7 +6,6 @@ Must not: judge; the desk does. There is no network here, only a Unix socket.
 
 import os
 import secrets
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +19,7 @@ from edge_agent.core.errors import ConfigError
 from edge_agent.core.records import Intent, TickRecord
 from edge_agent.gateway.plane_settings import PlaneSettings
 from edge_agent.ports.command_relay import CommandRelay
+from edge_agent.service.private_file import read_private
 
 _CREDENTIAL = "keyring"
 _NONCE_BYTES = 8
@@ -110,20 +110,7 @@ def read_keyring(plane: PlaneSettings, environment: Mapping[str, str]) -> Keyrin
             fix="set it, or give the service LoadCredential=keyring:/etc/edge-agent/keyring.json",
         )
     path = Path(plane.keyring_file) if plane.keyring_file else Path(folder) / _CREDENTIAL
-    where = f"keyring {path}"
-    try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            data = file.read()
-    except OSError as error:
-        raise ConfigError(
-            f"cannot be read: {error.strerror}", where=where, fix="correct the path or its owner"
-        ) from error
-    if not stat.S_ISREG(mode) or mode & 0o077:
-        raise ConfigError(
-            "others can read or write it", where=where, fix="chmod 600, owned by the service's user"
-        )
-    return parse_keyring(data, plane.id, where)
+    return parse_keyring(read_private(path), plane.id, f"keyring {path}")
 
 
 def _nonce() -> str:

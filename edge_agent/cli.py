@@ -19,6 +19,7 @@ from typing import TypeAlias
 
 from edge_agent import __version__
 from edge_agent.cli_bridge import add_bridge
+from edge_agent.cli_ctl import add_ctl
 from edge_agent.cli_envelope import add_envelope
 from edge_agent.config import DEFAULT_PATH, Settings, load, with_state_dir
 from edge_agent.core.errors import (
@@ -37,6 +38,7 @@ Let a learned policy move real things, inside limits that are fixed in code.
   edge-agent check --config agent.toml what would run, or what is wrong and how to fix it
   edge-agent run --config agent.toml   the real thing (starts its gateway itself)
   edge-agent status                    what a running agent is doing, and why
+  edge-agent ctl status --key FILE     command a device from afar (and: ctl keys new)
   edge-agent envelope show air-handler the limits that nothing can widen, on one page
   edge-agent bridge info               the serial ports, and who answers on one
 """
@@ -80,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_feed(verbs)
     add_envelope(verbs)
     add_bridge(verbs)
+    add_ctl(verbs)
     return parser
 
 

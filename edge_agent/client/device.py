@@ -7,7 +7,7 @@ a command by itself: one that got no answer may have been followed, and only `qu
 import queue
 import secrets
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
@@ -25,6 +25,7 @@ from edge_agent.core.errors import TransientError
 _NS_PER_US: Final = 1_000
 _KEEPALIVE_S: Final = 15
 _GRACE_S: Final = 1.0
+_ANSWERS_KEPT: Final = 4_096
 
 
 class NoAnswerError(TransientError):
@@ -167,6 +168,17 @@ class DeviceClient:
             fix=f"it may have been followed: ask `query` with id {command_id}",
         )
 
+    def listen(self, within_s: float) -> Iterator[Mapping[str, Any] | Outcome]:
+        """What the device says in this time: each status, each answer to anybody."""
+        deadline_ns = self._clock.now_ns() + round(within_s * NS_PER_S)
+        while (message := self._next(deadline_ns)) is not None:
+            known = len(self._seen)
+            self._take(*message)
+            if message[0] == self._topics.status:
+                yield self.status
+            elif len(self._seen) > known:
+                yield next(reversed(self._seen.values()))
+
     def answers(self, command_id: str) -> list[Outcome]:
         """All answers to it so far, oldest first; a copy counts once."""
         return [outcome for outcome in self._seen.values() if outcome.id == command_id]
@@ -174,12 +186,17 @@ class DeviceClient:
     def _until(self, condition: Callable[[], bool], within_s: float) -> None:
         deadline_ns = self._clock.now_ns() + round(within_s * NS_PER_S)
         while not condition():
-            left_ns = deadline_ns - self._clock.now_ns()
-            try:
-                topic, payload = self._inbox.get(timeout=max(left_ns, 0) / NS_PER_S)
-            except queue.Empty:
+            message = self._next(deadline_ns)
+            if message is None:
                 return
-            self._take(topic, payload)
+            self._take(*message)
+
+    def _next(self, deadline_ns: int) -> tuple[str, bytes] | None:
+        left_ns = deadline_ns - self._clock.now_ns()
+        try:
+            return self._inbox.get(timeout=max(left_ns, 0) / NS_PER_S)
+        except queue.Empty:
+            return None
 
     def _take(self, topic: str, payload: bytes) -> None:
         try:
@@ -188,6 +205,8 @@ class DeviceClient:
             else:
                 outcome = msgspec.msgpack.decode(payload, type=Outcome)
                 self._seen.setdefault((outcome.boot, outcome.seq), outcome)
+                if len(self._seen) > _ANSWERS_KEPT:
+                    del self._seen[next(iter(self._seen))]
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return  # not from a device of this version
 

@@ -51,7 +51,7 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
         "inference": _room(_L1, "numpy onnxruntime msgspec"),
         "ports": _room(_L1, "firmware_bridge msgspec"),
         "gateway": _room(_L1, "paho msgspec msgpack"),
-        "client": _room("core authority", "paho msgspec"),
+        "client": _room("core authority service", "paho msgspec"),
         "recording": _room(_L1, "msgspec msgpack"),
         "sim": _room(_L1, "firmware_bridge msgpack msgspec numpy"),
         "service": _room(_L1, "msgspec"),

@@ -1,0 +1,171 @@
+"""`edge-agent ctl`: command a device from afar, from a terminal.
+
+Owns: its words, and how outcomes are printed. Must not: decide what an answer means; the client
+says it in a sentence. Exit 0: done. 1: refused, failed, or nobody answered; stderr says which.
+"""
+
+import argparse
+import getpass
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from edge_agent.core.errors import EXIT_OK, EXIT_TRANSIENT, ConfigError
+
+_ARM_S: Final = 10.0
+_WATCH_S: Final = 1.0
+_Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - argparse gives its return type no public name
+_PLAIN: Final = (
+    ("status", "is it there, in which mode, and why"),
+    ("disarm", "bring the outputs to safe"),
+    ("stop", "make everything safe at once; the device then needs a reset"),
+    ("reset", "leave TRIPPED, once the cause is gone; arms nothing"),
+)
+
+
+def add_ctl(verbs: _Verbs) -> None:
+    """Add the verb and its own verbs."""
+    parser = verbs.add_parser(
+        "ctl",
+        help="command a device from afar",
+        description="Sends signed commands over the control plane and waits for the answer."
+        " Each is followed at once or never; what is refused says why.",
+    )
+    operations = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for name, summary in _PLAIN:
+        _add(operations, name, summary)
+    arm = _add(operations, "arm", "let the policy decide, as soon as all is ready")
+    arm.add_argument(
+        "--within", type=float, default=_ARM_S, metavar="S", help="or not at all (default: 10)"
+    )
+    goal = _add(operations, "set-goal", "set a channel that is a wish, in its unit")
+    goal.add_argument("channel")
+    goal.add_argument("value", help="a number, or 'none' to go by the measured one again")
+    query = _add(operations, "query", "what became of a command")
+    query.add_argument("id")
+    _add(operations, "watch", "print status and answers as they come, until Ctrl-C")
+    _add_keys(operations)
+
+
+def _add(verbs: _Verbs, name: str, summary: str) -> argparse.ArgumentParser:
+    parser = verbs.add_parser(name, help=summary, description=f"{summary}.")
+    parser.add_argument(
+        "--key",
+        type=Path,
+        required=not os.environ.get("EDGE_AGENT_KEY"),
+        default=os.environ.get("EDGE_AGENT_KEY"),
+        metavar="FILE",
+        help="one's own key of the device (default: $EDGE_AGENT_KEY)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
+    if name != "watch":
+        parser.add_argument("--dry-run", action="store_true", help="check everything, do nothing")
+    parser.set_defaults(verb=_watch if name == "watch" else _command, op=name)
+    return parser
+
+
+def _command(arguments: argparse.Namespace) -> int:
+    from edge_agent.client import DeviceClient
+    from edge_agent.client.key_file import read_key
+
+    op = "ping" if arguments.op == "status" else arguments.op
+    args = _args(arguments)
+    with DeviceClient(read_key(arguments.key, getpass.getuser()[:64])) as device:
+        # Time for the longest operation: a disarm waits for a ramp.
+        within_s = {"arm": args.get("within_s", 0.0) + 5.0, "disarm": 125.0}.get(op, 5.0)
+        outcome = device.command(op, args, within_s=within_s, dry=arguments.dry_run)
+        if arguments.json:
+            print(json.dumps({"device": dict(device.status), "answer": _plain(outcome)}))
+        else:
+            print(outcome.sentence())
+    return EXIT_OK if outcome.st == "done" else EXIT_TRANSIENT
+
+
+def _args(arguments: argparse.Namespace) -> dict[str, Any]:
+    match arguments.op:
+        case "arm":
+            return {"within_s": arguments.within}
+        case "query":
+            return {"id": arguments.id}
+        case "set-goal":
+            return {"channel": arguments.channel, "value": _value(arguments.value)}
+    return {}
+
+
+def _value(text: str) -> float | None:
+    if text == "none":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise ConfigError(f"{text!r} is no number", where="--value", fix="such as 16.5") from None
+
+
+def _watch(arguments: argparse.Namespace) -> int:
+    from edge_agent.client import DeviceClient
+    from edge_agent.client.key_file import read_key
+
+    with DeviceClient(read_key(arguments.key, "")) as device:
+        while not sys.stdout.closed:
+            for message in device.listen(_WATCH_S):
+                print(_line(message, as_json=arguments.json), flush=True)
+    return EXIT_OK
+
+
+def _line(message: Any, *, as_json: bool) -> str:
+    document = message if isinstance(message, dict) else _plain(message)
+    if as_json:
+        return json.dumps(document)
+    if isinstance(message, dict):
+        on = "takes commands" if message.get("on") else f"takes none: {message.get('why', '')}"
+        return f"status  {on}"
+    return f"{message.id}  {message.sentence()}"
+
+
+def _plain(outcome: Any) -> dict[str, Any]:
+    return {name: getattr(outcome, name) for name in outcome.__struct_fields__}
+
+
+def _add_keys(operations: _Verbs) -> None:
+    keys = operations.add_parser("keys", help="make keys", description="Make keys.")
+    verbs = keys.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    new = verbs.add_parser(
+        "new",
+        help="make one key, and enrol it for a device",
+        description="Writes two files: DEVICE.keyring.json, to be installed on the device as its"
+        " keyring_file, with a row more than before; and DEVICE.KID.key.json, for the key's owner."
+        " Keep both away from everybody else.",
+    )
+    new.add_argument("--device", required=True, metavar="ID", help="[plane] id of the device")
+    new.add_argument("--kid", required=True, metavar="ID", help="name of the key: its owner")
+    new.add_argument(
+        "--role", choices=("cmd", "stop"), default="cmd", help="all, or only what makes it safe"
+    )
+    new.add_argument("--op", action="append", default=[], help="only this operation (repeatable)")
+    new.add_argument(
+        "--broker", default="127.0.0.1:1883", metavar="HOST:PORT", help="(default: %(default)s)"
+    )
+    new.add_argument("--folder", type=Path, default=Path(), help="where (default: here)")
+    new.set_defaults(verb=_new_key)
+
+
+def _new_key(arguments: argparse.Namespace) -> int:
+    from edge_agent.client.key_file import NewKey, make_key
+
+    host, _, port = arguments.broker.rpartition(":")
+    if not host or not port.isdigit():
+        raise ConfigError(f"{arguments.broker!r}", where="--broker", fix="give HOST:PORT")
+    new = NewKey(
+        device=arguments.device,
+        kid=arguments.kid,
+        role=arguments.role,
+        ops=tuple(arguments.op),
+        host=host,
+        port=int(port),
+    )
+    made = make_key(new, arguments.folder)
+    print(f"{made.keyring}  for the device (version {made.version}; restart its agent)")
+    print(f"{made.key}  for {arguments.kid}")
+    return EXIT_OK
