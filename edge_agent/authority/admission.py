@@ -19,7 +19,7 @@ from edge_agent.decision.words import explain_reason
 from edge_agent.safety.limits import Envelope
 
 MAX_PENDING: Final = 16
-_NS_PER_MS: Final = 1_000_000
+NS_PER_MS: Final = 1_000_000
 REJECTED: Final = "rejected"
 FAILED: Final = "failed"
 
@@ -62,10 +62,23 @@ def untimely(situation: Situation, carried: Carried, body: Body, now_ns: int) ->
         return Refused(FAILED, {"reason": "interrupted"})
     if not situation.sessions.knows(body.boot, body.sess):
         return _rejected("stale_session")
-    age_ns = now_ns - min(carried.stamp_ns, now_ns)
-    if age_ns > body.ttl * _NS_PER_MS:
-        return _rejected("expired", age_ms=age_ns // _NS_PER_MS)
+    age_ns = age_of(situation.sessions, carried, body, now_ns)
+    if age_ns > body.ttl * NS_PER_MS:
+        return _rejected("expired", age_ms=age_ns // NS_PER_MS)
     return None
+
+
+def age_of(sessions: Sessions, carried: Carried, body: Body, now_ns: int) -> int:
+    """How long ago the command was sent, in ns, as far as this device can know.
+
+    At least as long as it is here. The sender may add how long it had known the session: what is
+    left of the time since the session was made is the most that the way back and forth can have
+    taken, measured by two clocks that never need to agree.
+    """
+    here_ns = now_ns - min(carried.stamp_ns, now_ns)
+    if body.age is None:
+        return here_ns
+    return max(here_ns, now_ns - sessions.issued_ns(body.sess) - body.age * NS_PER_MS)
 
 
 def replayed(memory: Memory, kid: str, body: Body) -> Refused | None:

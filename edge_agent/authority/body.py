@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 MAX_TTL_MS: Final = 10_000
+MAX_AGE_MS: Final = 60_000
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 _Nonce = Annotated[str, msgspec.Meta(max_length=16)]
 
@@ -17,7 +18,8 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     """One command. Unknown keys are ignored, unless `must` names them.
 
     `boot` and `sess` are the device's, from its status; `ctr` grows with every command of the
-    key; `ttl` in ms counts from the moment the device has received it. `dry`: check, do not act.
+    key; `ttl` in ms counts from the moment the device has received it or, where `age` says how
+    many ms ago the sender heard of a new `sess`, from sending. `dry`: check, do not act.
     """
 
     id: _Id
@@ -28,6 +30,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     sess: _Nonce = ""
     ctr: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
     ttl: Annotated[int, msgspec.Meta(ge=1, le=MAX_TTL_MS)]
+    age: Annotated[int, msgspec.Meta(ge=0, le=MAX_AGE_MS)] | None = None
     by: Annotated[str, msgspec.Meta(max_length=64)] = ""
     dry: bool = False
     must: Annotated[tuple[_Id, ...], msgspec.Meta(max_length=16)] = ()

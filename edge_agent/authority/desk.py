@@ -34,7 +34,6 @@ RUNNING: Final = "running"
 DONE: Final = "done"
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 _AT_REST: Final = (int(Mode.SAFE), int(Mode.TRIPPED))
-_NS_PER_MS: Final = 1_000_000
 _NS_PER_S: Final = 1_000_000_000
 
 
@@ -108,7 +107,8 @@ class Desk:
         if ruling.op is None:
             return self._say(ticket, DONE, data=self._told(ruling.args))
         source = f"plane:{sealed.kid}:{body.by}" if body.by else f"plane:{sealed.kid}"
-        begin_by_ns = min(carried.stamp_ns, self._now_ns) + body.ttl * _NS_PER_MS
+        age_ns = admission.age_of(self.sessions, carried, body, self._now_ns)
+        begin_by_ns = self._now_ns - age_ns + body.ttl * admission.NS_PER_MS
         self._pending.append(
             _Pending(
                 ticket,

@@ -20,6 +20,7 @@ class Sessions(NamedTuple):
     since_ns: int
     link: int = -1  # number of the connection to the broker, as the gateway counts
     previous: str = ""
+    previous_since_ns: int = 0
 
     def due(self, now_ns: int) -> bool:
         """Whether it is time for a new session."""
@@ -27,11 +28,15 @@ class Sessions(NamedTuple):
 
     def renewed(self, session: str, now_ns: int) -> "Sessions":
         """The next session on the same connection; the last one stays good until the next."""
-        return Sessions(self.boot, session, now_ns, self.link, self.current)
+        return Sessions(self.boot, session, now_ns, self.link, self.current, self.since_ns)
 
     def reconnected(self, session: str, now_ns: int, link: int) -> "Sessions":
         """The first session of another connection: what was sent before is dead."""
         return Sessions(self.boot, session, now_ns, link)
+
+    def issued_ns(self, session: str) -> int:
+        """When one of the two was made."""
+        return self.since_ns if session == self.current else self.previous_since_ns
 
     def knows(self, boot: str, session: str) -> bool:
         """Whether a command that names these was written for now."""

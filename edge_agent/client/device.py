@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import msgspec
 import paho.mqtt.client as paho
@@ -23,6 +23,7 @@ from edge_agent.core.clock import NS_PER_S, SystemClock, utc_now_ns
 from edge_agent.core.errors import TransientError
 
 _NS_PER_US: Final = 1_000
+_NS_PER_MS: Final = 1_000_000
 _KEEPALIVE_S: Final = 15
 _GRACE_S: Final = 1.0
 _ANSWERS_KEPT: Final = 4_096
@@ -30,6 +31,15 @@ _ANSWERS_KEPT: Final = 4_096
 
 class NoAnswerError(TransientError):
     """No last answer came in time: what became of the command is not known."""
+
+
+class _Heard(NamedTuple):
+    """One message, and when it came."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+    stamp_ns: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +64,8 @@ class DeviceClient:
         self._options = options
         self._topics = topics_of(options.device)
         self._clock = SystemClock()
-        self._inbox: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[_Heard] = queue.SimpleQueue()
+        self._session_ns: int | None = None  # when a new session was heard of, if live
         self._seen: dict[tuple[str, int], Outcome] = {}
         self._counter = 0
         self.status: Mapping[str, Any] = {}
@@ -144,7 +155,14 @@ class DeviceClient:
             "ttl": round(ttl_s * 1000),
             "by": self._options.by,
             "dry": dry,
+            **self._age(),
         }
+
+    def _age(self) -> dict[str, int]:
+        """How long the present session is known here; nothing when it was retained."""
+        if self._session_ns is None:
+            return {}
+        return {"age": (self._clock.now_ns() - self._session_ns) // _NS_PER_MS}
 
     def publish(self, body: bytes, *, retain: bool = False) -> bytes:
         """Seal and send a body as it is; what went onto the wire."""
@@ -173,8 +191,8 @@ class DeviceClient:
         deadline_ns = self._clock.now_ns() + round(within_s * NS_PER_S)
         while (message := self._next(deadline_ns)) is not None:
             known = len(self._seen)
-            self._take(*message)
-            if message[0] == self._topics.status:
+            self._take(message)
+            if message.topic == self._topics.status:
                 yield self.status
             elif len(self._seen) > known:
                 yield next(reversed(self._seen.values()))
@@ -189,21 +207,24 @@ class DeviceClient:
             message = self._next(deadline_ns)
             if message is None:
                 return
-            self._take(*message)
+            self._take(message)
 
-    def _next(self, deadline_ns: int) -> tuple[str, bytes] | None:
+    def _next(self, deadline_ns: int) -> _Heard | None:
         left_ns = deadline_ns - self._clock.now_ns()
         try:
             return self._inbox.get(timeout=max(left_ns, 0) / NS_PER_S)
         except queue.Empty:
             return None
 
-    def _take(self, topic: str, payload: bytes) -> None:
+    def _take(self, heard: _Heard) -> None:
         try:
-            if topic == self._topics.status:
-                self.status = msgspec.msgpack.decode(payload, type=dict[str, Any])
+            if heard.topic == self._topics.status:
+                before = self.status.get("sess")
+                self.status = msgspec.msgpack.decode(heard.payload, type=dict[str, Any])
+                if self.status.get("sess") != before:
+                    self._session_ns = None if heard.retained else heard.stamp_ns
             else:
-                outcome = msgspec.msgpack.decode(payload, type=Outcome)
+                outcome = msgspec.msgpack.decode(heard.payload, type=Outcome)
                 self._seen.setdefault((outcome.boot, outcome.seq), outcome)
                 if len(self._seen) > _ANSWERS_KEPT:
                     del self._seen[next(iter(self._seen))]
@@ -219,7 +240,9 @@ class DeviceClient:
         client.on_socket_open = _no_delay
         topics = [(self._topics.status, 1), (self._topics.resp, 1)]
         client.on_connect = lambda c, *_: c.subscribe(topics)
-        client.on_message = lambda _c, _u, m: self._inbox.put((m.topic, bytes(m.payload)))
+        client.on_message = lambda _c, _u, m: self._inbox.put(
+            _Heard(m.topic, bytes(m.payload), m.retain, self._clock.now_ns())
+        )
         try:
             client.connect(options.host, options.port, _KEEPALIVE_S)
         except OSError as error:

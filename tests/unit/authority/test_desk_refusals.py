@@ -104,6 +104,9 @@ def test_a_signed_body_that_says_nothing_is_dropped(body: bytes) -> None:
         {"ttl": None},
         {"ctr": None},
         {"by": "x" * 65},
+        {"age": -1},
+        {"age": 60_001},
+        {"age": 0.5},
         {"must": ["x"] * 17},
         {"dry": "yes"},
     ],
@@ -156,6 +159,34 @@ def test_a_command_that_came_too_late_is_refused() -> None:
     sealed = office.sealed("arm", ttl=500)
     answer = outcome(office.hand_in(sealed, stamp_ns=office.now_ns - 501 * MS))
     assert (answer.reason, answer.why["age_ms"]) == ("expired", 501)
+
+
+def test_an_age_makes_the_time_to_live_count_from_sending() -> None:
+    office = Office()
+    office.now_ns = office.desk.sessions.since_ns + 5000 * MS
+    # It knew the session for 4 s when it sent this, so the ways took at most 1 s together.
+    assert office.ask("ping", age=4000, ttl=1000).st == "done"
+    refused = office.ask("ping", age=3999, ttl=1000)
+    assert (refused.reason, refused.why["age_ms"]) == ("expired", 1001)
+
+
+def test_an_age_counts_from_the_session_that_the_command_names() -> None:
+    office = Office()
+    first = office.desk.sessions.current
+    office.now_ns += 9000 * MS
+    office.desk.sessions = office.desk.sessions.renewed("a" * 16, office.now_ns)
+    office.now_ns += 1000 * MS
+    assert office.ask("ping", sess=first, age=8000, ttl=1000).reason == "expired"
+    assert office.ask("ping", age=900, ttl=1000).st == "done"
+
+
+def test_an_age_that_is_too_great_makes_no_command_younger_than_its_receipt() -> None:
+    office = Office()
+    sealed = office.sealed("arm", ttl=500, age=60_000)
+    late = outcome(office.hand_in(sealed, stamp_ns=office.now_ns - 501 * MS))
+    assert late.reason == "expired"
+    office.hand_in(office.sealed("arm", ttl=500, age=60_000))
+    assert office.tick(dt_ns=501 * MS)[0] == []
 
 
 def test_a_command_at_its_limit_is_followed() -> None:
