@@ -20,7 +20,12 @@ class Outbox:
         self._in_flight: dict[int, int] = {}  # message id -> row
         self._sent_to = 0
         self._connection = -1
+        self._drained = False  # the journal had no more when last asked
         self.errors = 0
+
+    def refill(self) -> None:
+        """There is something new in the journal."""
+        self._drained = False
 
     def service(self, link: MqttLink, acks: list[int]) -> None:
         """Strike out what was acknowledged, and send what fits into the window."""
@@ -28,18 +33,21 @@ class Outbox:
             self._connection = link.connection
             self._in_flight.clear()
             self._sent_to = 0
+            self._drained = False
         try:
             heard = [self._in_flight.pop(mid) for mid in acks if mid in self._in_flight]
             if heard:
                 self._journal.heard(heard)
             room = WINDOW - len(self._in_flight)
-            if not link.connected or room <= 0:
+            if self._drained or not link.connected or room <= 0:
                 return
-            for row, topic, payload in self._journal.waiting(self._sent_to, room):
+            waiting = self._journal.waiting(self._sent_to, room)
+            for row, topic, payload in waiting:
                 mid = link.publish(topic, payload, qos=1)
                 if mid is None:
                     return
                 self._in_flight[mid] = row
                 self._sent_to = row
+            self._drained = len(waiting) < room
         except sqlite3.Error:  # a disk that fails; what is there is sent when it works again
             self.errors += 1

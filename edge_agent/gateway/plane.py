@@ -189,6 +189,7 @@ class Carrier:
         if final:
             try:
                 self._journal.finish(final, self._topics.resp)
+                self._outbox.refill()
             except sqlite3.Error:  # the control process knows the answer when it is asked again
                 self._counts["journal_errors"] += 1
 

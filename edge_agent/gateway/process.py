@@ -31,6 +31,7 @@ from edge_agent.safety.limits import Envelope
 
 WAIT_S = 0.1
 REPORT_EVERY_NS = NS_PER_S
+REST_EVERY_NS = NS_PER_S // 20  # all but commands is seen to as often, however many come
 
 
 class Recorder(Protocol):
@@ -83,6 +84,7 @@ class Gateway:
         self._telemetry_every_ns = round(NS_PER_S / settings.telemetry_rate_hz)
         self._telemetry_sent_ns = 0
         self._report_sent_ns = 0
+        self._rest_seen_to_ns = 0
         self._reported_states: tuple[str, bool] = ("", False)
         self._welcome: Welcome | None = None
         self._control_status: dict[str, Any] = {}
@@ -97,10 +99,14 @@ class Gateway:
         descriptors = [self._link.fileno(), self._control.fileno()]
         descriptors += [] if plane is None else plane.filenos()
         waiting_on = [d for d in descriptors if d is not None]
-        select.select(waiting_on, [], [], wait_s)
+        ready, _, _ = select.select(waiting_on, [], [], wait_s)
         now_ns = self._clock.now_ns()
         if plane is not None:  # first: a command waits for nothing
             plane.step(now_ns)
+            only_plane = ready and not {*ready} & {*descriptors[:2]}
+            if only_plane and now_ns - self._rest_seen_to_ns < REST_EVERY_NS:
+                return
+        self._rest_seen_to_ns = now_ns
         self._control.connect(now_ns)
         for message in self._control.receive():
             self._hear(message)
