@@ -12,6 +12,7 @@ from edge_agent.authority.keyring import Key
 from edge_agent.authority.memory import Memory
 from edge_agent.authority.operations import OPERATIONS, Args, GoalArgs, Operation, decode_args
 from edge_agent.authority.sessions import Sessions
+from edge_agent.authority.topics import ALL, ALL_STOP
 from edge_agent.core.command_ipc import Carried
 from edge_agent.core.records import Mode, Op, Reason, Rule
 from edge_agent.decision.goals import settable
@@ -54,18 +55,36 @@ class Situation(NamedTuple):
 
 def untimely(situation: Situation, carried: Carried, body: Body, now_ns: int) -> Refused | None:
     """For another device, for another moment, or not meant to be kept."""
+    if carried.topic == ALL_STOP:
+        return _all_stop(carried, body)
+    return _misdirected(situation, carried, body) or _late(situation, carried, body, now_ns)
+
+
+def _misdirected(situation: Situation, carried: Carried, body: Body) -> Refused | None:
     if body.dev != situation.device:
         return _rejected("wrong_device", device=situation.device)
     if carried.retained:
         return _rejected("retained")
     if carried.interrupted:
         return Refused(FAILED, {"reason": "interrupted"})
+    return None
+
+
+def _late(situation: Situation, carried: Carried, body: Body, now_ns: int) -> Refused | None:
     if not situation.sessions.knows(body.boot, body.sess):
         return _rejected("stale_session")
     age_ns = age_of(situation.sessions, carried, body, now_ns)
     if age_ns > body.ttl * NS_PER_MS:
         return _rejected("expired", age_ms=age_ns // NS_PER_MS)
     return None
+
+
+def _all_stop(carried: Carried, body: Body) -> Refused | None:
+    """One message for every device cannot name a session of each. It can only make safe, so one
+    that a broker has held back is followed, and a copy of an old one stops again."""
+    if body.dev != ALL or body.op != "stop":
+        return _rejected("wrong_device", device=ALL)
+    return _rejected("retained") if carried.retained else None
 
 
 def age_of(sessions: Sessions, carried: Carried, body: Body, now_ns: int) -> int:
@@ -76,7 +95,7 @@ def age_of(sessions: Sessions, carried: Carried, body: Body, now_ns: int) -> int
     taken, measured by two clocks that never need to agree.
     """
     here_ns = now_ns - min(carried.stamp_ns, now_ns)
-    if body.age is None:
+    if body.age is None or carried.topic == ALL_STOP:
         return here_ns
     return max(here_ns, now_ns - sessions.issued_ns(body.sess) - body.age * NS_PER_MS)
 

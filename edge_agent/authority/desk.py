@@ -22,7 +22,14 @@ from edge_agent.authority.admission import FAILED, REJECTED, Admitted, Refused, 
 from edge_agent.authority.body import Body, Reply, decode_body
 from edge_agent.authority.keyring import Keyring
 from edge_agent.authority.memory import Memory, Remembered
-from edge_agent.authority.operations import Args, ArmArgs, Operation, Progress, QueryArgs
+from edge_agent.authority.operations import (
+    Args,
+    ArmArgs,
+    CancelArgs,
+    Operation,
+    Progress,
+    QueryArgs,
+)
 from edge_agent.authority.seal import Sealed, is_genuine, open_seal
 from edge_agent.authority.sessions import Sessions
 from edge_agent.core.command_ipc import MAX_SEALED_BYTES, Answer, Carried, Standing
@@ -32,6 +39,7 @@ from edge_agent.safety.limits import Envelope
 ACCEPTED: Final = "accepted"
 RUNNING: Final = "running"
 DONE: Final = "done"
+CANCELLED: Final = "cancelled"
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 _AT_REST: Final = (int(Mode.SAFE), int(Mode.TRIPPED))
 _NS_PER_S: Final = 1_000_000_000
@@ -57,6 +65,12 @@ class _Pending:
     end_by_ns: int
     running: bool = False
     given: bool = False  # the agent has had the intent
+    cancelled: bool = False
+
+    @property
+    def can_be_cancelled(self) -> bool:
+        """What was not begun, or can be taken back."""
+        return not self.given or self.operation.take_back is not None
 
 
 class Desk:
@@ -126,7 +140,7 @@ class Desk:
             return ()
         wishes, self._take_back = self._take_back, []
         for pending in self._pending:
-            if not pending.given and now_ns <= pending.begin_by_ns:
+            if not (pending.given or pending.cancelled) and now_ns <= pending.begin_by_ns:
                 pending.given = True
                 wishes.append(pending.intent)
         return tuple(wishes)
@@ -177,11 +191,23 @@ class Desk:
         return Answer(carried.row, known.final, known.body)
 
     def _told(self, args: Args) -> dict[str, Any]:
-        """The answer of an operation that only asks."""
+        """The answer of an operation that is answered at once."""
+        if isinstance(args, CancelArgs):
+            return self._cancel(args.id)
         if isinstance(args, QueryArgs):
             known = self._memory.find(args.id)
             return {"id": args.id, "st": "unknown" if known is None else known.state}
         return self._now()
+
+    def _cancel(self, wanted: str) -> dict[str, Any]:
+        """End a command with the next tick, if it is not too late for that."""
+        for pending in self._pending:
+            if pending.ticket.command_id == wanted and pending.can_be_cancelled:
+                pending.cancelled = True
+                return {"id": wanted, "cancelled": True}
+        known = self._memory.find(wanted)
+        state = "unknown" if known is None else known.state
+        return {"id": wanted, "cancelled": False, "st": state}
 
     def _now(self) -> dict[str, Any]:
         """Mode and root cause."""
@@ -193,6 +219,10 @@ class Desk:
         operation, ticket = pending.operation, pending.ticket
         progress = operation.progress(operation, pending.intent, tick)
         reason = ""
+        if pending.cancelled and progress != Progress.DONE:
+            self._pending.remove(pending)
+            self._undo(pending)
+            return self._say(ticket, CANCELLED, data=self._now())
         if not pending.given:
             reason = "expired" if self._now_ns > pending.begin_by_ns else ""
         elif progress == Progress.DONE:
@@ -208,10 +238,14 @@ class Desk:
         if not reason:
             return None
         self._pending.remove(pending)
-        if pending.given and operation.take_back is not None and self._mode not in _AT_REST:
-            # What failed may not happen later by itself.
-            self._take_back.append(Intent(operation.take_back, pending.intent.source))
+        self._undo(pending)
         return self._say(ticket, FAILED, why={"reason": reason, **self._now()})
+
+    def _undo(self, pending: _Pending) -> None:
+        """What did not get there may not happen later by itself."""
+        undo = pending.operation.take_back
+        if pending.given and undo is not None and self._mode not in _AT_REST:
+            self._take_back.append(Intent(undo, pending.intent.source))
 
     def _say(
         self,

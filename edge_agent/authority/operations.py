@@ -39,7 +39,13 @@ class GoalArgs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     value: float | None
 
 
-Args = NoArgs | ArmArgs | QueryArgs | GoalArgs
+class CancelArgs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which command to end before it is done."""
+
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
+Args = NoArgs | ArmArgs | QueryArgs | GoalArgs | CancelArgs
 
 
 class Progress(Enum):
@@ -84,6 +90,7 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
     {
         "ping": Operation(_STOP, NoArgs),
         "query": Operation(_STOP, QueryArgs),
+        "cancel": Operation(_CMD, CancelArgs),
         "arm": Operation(
             _CMD,
             ArmArgs,

@@ -8,7 +8,8 @@ import re
 from typing import Final, NamedTuple
 
 ROOT: Final = "ed/v1"
-ALL_STOP: Final = f"{ROOT}/_all/stop"
+ALL: Final = "_all"  # no device's id
+ALL_STOP: Final = f"{ROOT}/{ALL}/stop"
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 

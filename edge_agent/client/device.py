@@ -16,8 +16,9 @@ import msgspec
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from edge_agent.authority.body import MAX_TTL_MS
 from edge_agent.authority.seal import seal
-from edge_agent.authority.topics import topics_of
+from edge_agent.authority.topics import ALL, ALL_STOP, topics_of
 from edge_agent.client.outcome import Outcome
 from edge_agent.core.clock import NS_PER_S, SystemClock, utc_now_ns
 from edge_agent.core.errors import TransientError
@@ -131,6 +132,22 @@ class DeviceClient:
         self.publish(msgspec.msgpack.encode(body))
         command_id: str = body["id"]
         return command_id
+
+    def stop_all(self, *, within_s: float = 5.0) -> Outcome:
+        """Stop every device that has this key; the answer of this client's own."""
+        self._counter = max(self._counter + 1, utc_now_ns() // _NS_PER_US)
+        body = {
+            "id": secrets.token_hex(16),
+            "dev": ALL,
+            "op": "stop",
+            "ctr": self._counter,
+            "ttl": MAX_TTL_MS,
+            "by": self._options.by,
+        }
+        packed = msgspec.msgpack.encode(body)
+        sealed = seal(self._options.secret, self._options.kid, ALL_STOP, packed)
+        self._client.publish(ALL_STOP, sealed, qos=1)
+        return self.wait(str(body["id"]), within_s)
 
     def compose(
         self,

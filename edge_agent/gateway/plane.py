@@ -15,7 +15,7 @@ from typing import Final
 import msgspec
 
 from edge_agent import __version__
-from edge_agent.authority.topics import topics_of
+from edge_agent.authority.topics import ALL_STOP, topics_of
 from edge_agent.core.clock import NS_PER_S
 from edge_agent.core.command_ipc import MAX_SEALED_BYTES, Answer, Carried, LinkUp, Standing
 from edge_agent.gateway.client import MqttLink
@@ -51,7 +51,7 @@ def link_options(job: PlaneJob) -> LinkOptions:
         keepalive_s=settings.keepalive_s,
         username=settings.username,
         password=job.password,
-        topics=(topics.cmd,),
+        topics=(topics.cmd, ALL_STOP),
         status_topic=topics.status,
         will=offline("connection lost"),
         durable=True,

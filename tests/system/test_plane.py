@@ -193,3 +193,9 @@ def test_a_plane_written_from_the_documentation_alone_works(site: PlaneSite) -> 
     assert (refused["st"], refused["why"]["reason"]) == ("rejected", "envelope")
     assert (refused["why"]["limit"], refused["why"]["value"]) == (40.0, 95)
     assert (stopped["st"], stopped["data"]["mode"]) == ("done", "TRIPPED")
+
+
+def test_an_all_stop_reaches_the_device(site: PlaneSite, ops: DeviceClient) -> None:
+    stopped = site.client("halt").stop_all()
+    assert (stopped.st, stopped.data["mode"]) == ("done", "TRIPPED")
+    assert ops.command("reset").st == "done"

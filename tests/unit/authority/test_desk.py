@@ -3,6 +3,7 @@
 import pytest
 
 from edge_agent.authority.memory import KEPT
+from edge_agent.authority.topics import ALL_STOP
 from edge_agent.client.outcome import Outcome
 from edge_agent.core.records import Mode, Op, Reason, Rule
 from edge_agent.decision.words import explain_reason
@@ -233,3 +234,76 @@ def test_a_goal_that_is_no_number_is_refused() -> None:
 def test_a_measurement_or_an_actuator_takes_no_goal(channel: str) -> None:
     answer = Office().ask("set-goal", args={"channel": channel, "value": 15.0})
     assert (answer.reason, answer.why["settable"]) == ("bad_args", ["supply_setpoint"])
+
+
+def test_a_command_that_was_not_begun_is_cancelled_and_never_given() -> None:
+    office = Office()
+    office.ask("disarm", id="one")
+    assert office.ask("cancel", args={"id": "one"}).data == {"id": "one", "cancelled": True}
+    ops, (answer,) = office.tick(Mode.ACTIVE)
+    assert (ops, answer.id, answer.st, answer.final) == ([], "one", "cancelled", True)
+
+
+def test_an_arm_under_way_is_cancelled_and_taken_back() -> None:
+    office = Office()
+    office.ask("arm", id="one")
+    office.tick(Mode.ARMING)
+    assert office.ask("cancel", args={"id": "one"}).data["cancelled"]
+    assert [a.st for a in office.tick(Mode.ARMING)[1]] == ["cancelled"]
+    assert office.tick(Mode.SAFE) == ([Op.DISARM], [])
+
+
+def test_a_cancel_that_comes_too_late_says_so() -> None:
+    office = Office()
+    office.tick(Mode.ACTIVE)
+    office.ask("disarm", id="one")
+    office.tick(Mode.RAMPING)
+    told = {"id": "one", "cancelled": False, "st": "running"}
+    assert office.ask("cancel", args={"id": "one"}).data == told
+    assert [a.st for a in office.tick(Mode.SAFE)[1]] == ["done"]
+    assert office.ask("cancel", args={"id": "two"}).data["st"] == "unknown"
+
+
+def test_what_is_done_in_the_tick_of_its_cancel_is_done() -> None:
+    office = Office()
+    office.ask("arm", id="one")
+    office.tick(Mode.ARMING)
+    office.ask("cancel", args={"id": "one"})
+    assert [a.st for a in office.tick(Mode.ACTIVE)[1]] == ["done"]
+
+
+def _all_stop(office: Office, kid: str = "halt", **changes: object) -> Outcome:
+    values = {"dev": "_all", "boot": None, "sess": None} | changes
+    op = str(values.pop("op", "stop"))
+    sealed = office.sealed(op, kid, topic=ALL_STOP, **values)
+    return outcome(office.hand_in(sealed, topic=ALL_STOP))
+
+
+def test_an_all_stop_needs_no_session_and_stops() -> None:
+    office = Office()
+    assert _all_stop(office).st == "accepted"
+    ops, (answer,) = office.tick(Mode.TRIPPED)
+    assert (ops, answer.st) == ([Op.STOP], "done")
+
+
+@pytest.mark.parametrize("change", [{"op": "arm"}, {"op": "reset"}, {"dev": "ahu-7"}], ids=str)
+def test_the_all_stop_topic_takes_a_stop_for_all_and_nothing_else(change: dict[str, str]) -> None:
+    office = Office()
+    assert _all_stop(office, "ops", **change).reason == "wrong_device"
+    assert office.tick()[0] == []
+
+
+def test_an_all_stop_that_is_retained_or_replayed_is_refused() -> None:
+    office = Office()
+    sealed = office.sealed("stop", "halt", topic=ALL_STOP, dev="_all")
+    assert outcome(office.hand_in(sealed, topic=ALL_STOP, retained=True)).reason == "retained"
+    assert _all_stop(office, ctr=5).st == "accepted"
+    assert _all_stop(office, ctr=5).reason == "replayed"
+
+
+def test_a_key_without_the_role_cannot_stop_all() -> None:
+    assert _all_stop(Office(), "pinger").reason == "not_authorized"
+
+
+def test_a_stop_for_all_on_a_device_topic_is_for_another_device() -> None:
+    assert Office().ask("stop", dev="_all").reason == "wrong_device"
