@@ -105,12 +105,10 @@ static void stop(eb1_device *device, uint8_t reason)
 /* The next integer as u32; false when it is none. */
 static bool next_unsigned(eb1_frame *frame, uint32_t *value)
 {
-    eb1_int read;
-    if (!eb1_next(frame, &read) || read.negative) {
-        return false;
-    }
+    eb1_int read = {0, true}; /* there is one: the body was walked before, and counted */
+    eb1_next(frame, &read);
     *value = read.bits;
-    return true;
+    return !read.negative;
 }
 
 /* Ask the guard, with the time since it was last asked. */
@@ -126,14 +124,15 @@ static void ask_guard(eb1_device *device, const eb1_shared *seen, uint8_t mode,
 /* The wish of a SET; false when it is no int16 for each actuator. */
 static bool read_wish(eb1_device *device, eb1_frame *frame)
 {
-    eb1_int value;
+    eb1_int value = {UINT32_MAX, false};
     if (frame->count != ENVELOPE_ACTUATORS) {
         return false;
     }
     for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
-        const bool there = eb1_next(frame, &value);
-        const uint32_t magnitude = value.negative ? ~value.bits : value.bits;
-        if (!there || magnitude > INT16_MAX) {
+        uint32_t magnitude;
+        eb1_next(frame, &value);
+        magnitude = value.negative ? ~value.bits : value.bits;
+        if (magnitude > INT16_MAX) {
             return false;
         }
         device->input.wanted[i] =

@@ -27,6 +27,7 @@ function integer(bytes, at) {
   const size = { 0xcc: 1, 0xcd: 2, 0xce: 4, 0xd0: 1, 0xd1: 2, 0xd2: 4 }[code];
   if (size === undefined || at + 1 + size > bytes.length) return null;
   const value = signed ? bytes.readIntBE(at + 1, size) : bytes.readUIntBE(at + 1, size);
+  if (signed && value >= 0) return null;
   return encodeInteger(value).length === 1 + size ? [value, at + 1 + size] : null;
 }
 

@@ -21,7 +21,6 @@ int main(void)
     session.expect = Frama_C_int_interval(0, 1) != 0 ? EB1_FROM_DEVICE : EB1_FROM_HOST;
     if (eb1_decode(piece, size, &session, &frame) == EB1_GOOD) {
         while (eb1_next(&frame, &value)) {
-            //@ assert frame.at <= BYTES_MAX;
         }
     }
     return 0;

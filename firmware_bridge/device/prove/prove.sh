@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Proves the contracts of envelope.c with Frama-C: EVA (no alarm for any sound memory and any
-# input), then WP with z3 (every contract, no overflow, no bad access, no narrowing cast).
+# Proves the contracts of envelope.c and guard.c with Frama-C: EVA (no alarm for any sound memory
+# and any input), then WP with z3 (every contract, no overflow, no bad access, no narrowing cast).
+# EVA on frame.c: no alarm for any input of 0 to 128 bytes.
 # Prints what was proved; exit 0 only when nothing is left.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -22,6 +23,14 @@ frama-c -cpp-extra-args="$limits" "${casts[@]}" \
     -then "${wp[@]}" -wp-fct tables_are_sound >"$work/eva.log" 2>&1
 frama-c -cpp-extra-args="$limits" "${casts[@]}" "${wp[@]}" \
     -wp-rte envelope.c >"$work/wp.log" 2>&1
+mcu="-DENVELOPE_LIMITS_H='\"limits_air_handler_mcu.h\"' -I$libc"
+for source in envelope guard; do # as a microcontroller builds them
+    frama-c -cpp-extra-args="$mcu" "${casts[@]}" "${wp[@]}" \
+        -wp-rte "$source.c" >"$work/$source.log" 2>&1
+done
+frama-c -cpp-extra-args="-I$libc" -eva -eva-precision 3 -eva-auto-loop-unroll 130 \
+    -eva-split-return-function eb1_decode:7 prove/any_bytes.c "$libc/__fc_builtin.c" \
+    >"$work/bytes.log" 2>&1
 
 left=0
 check() { # name, log, pattern of the good line
@@ -36,6 +45,9 @@ check() { # name, log, pattern of the good line
 }
 check "EVA" "$work/eva.log" '0 alarms generated'
 check "WP, tables" "$work/eva.log" 'Proved goals: +([0-9]+) / \1$'
+check "EVA, frames" "$work/bytes.log" '0 alarms generated'
+check "WP, envelope of a microcontroller" "$work/envelope.log" 'Proved goals: +([0-9]+) / \1$'
+check "WP, guard" "$work/guard.log" 'Proved goals: +([0-9]+) / \1$'
 check "WP, envelope" "$work/wp.log" 'Proved goals: +([0-9]+) / \1$'
 if grep -A1 'eva:alarm.*any_steps' "$work/eva.log" | grep -q 'assertion'; then
     echo "an assertion of any_steps.c is not proved" >&2

@@ -1,0 +1,265 @@
+/* The device's state machine under any script: bytes, good and bad frames, time, sensors, and
+ * the timer interrupt in the middle of the main loop.
+ *
+ * Owns: what a script means, and what must hold after each of its words. Built with a fuzzer
+ * (-fsanitize=fuzzer) it seeks scripts; built with -DREPLAY it runs the files it is given.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../../firmware_bridge/device/eb1.c"
+
+static eb1_device device;
+static int16_t pins[ENVELOPE_ACTUATORS_ROOM];
+static uint32_t kicks;
+static uint8_t storm;      /* timer interrupts that come at the next unlock */
+static uint8_t storm_after; /* so many unlocks later */
+static bool locked;
+
+static void require(bool holds, const char *claim)
+{
+    if (!holds) {
+        fprintf(stderr, "does not hold: %s\n", claim);
+        abort();
+    }
+}
+
+void board_write_outputs(const int16_t *counts)
+{
+    for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
+        pins[i] = counts[i];
+    }
+}
+
+void board_lock(void)
+{
+    require(!locked, "locks are not nested");
+    locked = true;
+}
+
+void board_unlock(void)
+{
+    require(locked, "unlock follows lock");
+    locked = false;
+    if (storm_after > 0) {
+        storm_after--;
+        return;
+    }
+    for (; storm > 0; storm--) {
+        eb1_tick_isr(&device);
+    }
+}
+
+void board_kick_watchdog(void)
+{
+    kicks++;
+}
+
+/* ---- the script ------------------------------------------------------------------------------- */
+
+typedef struct {
+    const uint8_t *bytes;
+    size_t left;
+} script;
+
+static uint8_t next(script *from)
+{
+    if (from->left == 0) {
+        return 0;
+    }
+    from->left--;
+    return *from->bytes++;
+}
+
+static uint16_t next16(script *from)
+{
+    const uint8_t low = next(from);
+    return (uint16_t)(low | next(from) << 8);
+}
+
+static void give(const uint8_t *wire, size_t size)
+{
+    for (size_t k = 0; k < size; k++) {
+        eb1_receive(&device, wire[k]);
+    }
+}
+
+static uint16_t host_seq;
+
+static void open_frame(eb1_writer *writer, uint8_t *wire, uint8_t kind, script *from,
+                       uint16_t count)
+{
+    const uint8_t age = next(from);
+    host_seq = (uint16_t)(host_seq + 1 - (age >> 6)); /* also repeated and overtaken ones */
+    eb1_begin(writer, wire, kind);
+    eb1_head(writer, host_seq, (uint16_t)(device.shared.token - (age & 7) + (age >> 5 & 1)),
+             count);
+}
+
+/* Kinds with the values that a right host would put in, or with others. */
+static void say(script *from)
+{
+    static const uint8_t KINDS[] = {SET, SET, SET, ARM, DISARM, IDENT, HELLO_ACK, 0x3f};
+    const uint8_t choice = next(from);
+    const uint8_t kind = KINDS[choice & 7];
+    const bool right = (choice & 0xf0) != 0xf0;
+    uint16_t count = 0;
+    uint8_t wire[EB1_WIRE_MAX];
+    eb1_writer writer;
+    if (kind == SET) {
+        count = ENVELOPE_ACTUATORS;
+    } else if (kind == ARM || kind == HELLO_ACK) {
+        count = 2;
+    } else if (kind == IDENT) {
+        count = 1;
+    }
+    count = (uint16_t)(count + (right ? 0 : (choice >> 3 & 1)));
+    open_frame(&writer, wire, kind, from, count);
+    for (int k = 0; k < count; k++) {
+        const int32_t value = (int16_t)next16(from);
+        if (!right) {
+            eb1_put_signed(&writer, value * (1 + (choice & 8)));
+        } else if (kind == ARM) {
+            eb1_put_unsigned(&writer, k == 0 ? device.host_nonce : device.shared.safe_count);
+        } else if (kind == HELLO_ACK) {
+            eb1_put_unsigned(&writer, k == 0 ? device.boot_nonce : (uint32_t)(value & 3));
+        } else {
+            eb1_put_signed(&writer, kind == SET ? value : value & 0x7fff);
+        }
+    }
+    give(wire, eb1_end(&writer, (kind & EB1_UNSALTED) != 0 ? 0 : device.session.salt));
+}
+
+/* An intact frame around any body. */
+static void seal(script *from)
+{
+    uint8_t wire[EB1_WIRE_MAX];
+    eb1_writer writer;
+    const unsigned size = next(from) % (EB1_RAW_MAX - 9u);
+    const uint8_t kind = next(from) & (EB1_UNSALTED | 0x13);
+    open_frame(&writer, wire, kind, from, 0);
+    writer.at--; /* over the head of the empty array */
+    for (unsigned k = 0; k < size; k++) {
+        wire[writer.at] = next(from);
+        writer.at++;
+    }
+    give(wire, eb1_end(&writer, (kind & EB1_UNSALTED) != 0 ? 0 : device.session.salt));
+}
+
+static void hear(uint8_t less)
+{
+    const eb1_session session = {device.session.salt, true, EB1_FROM_DEVICE};
+    uint8_t wire[EB1_WIRE_MAX];
+    eb1_frame frame;
+    const size_t room = less == 0 ? EB1_TRANSMIT_MAX - 1 : EB1_TRANSMIT_MAX;
+    const size_t size = eb1_transmit(&device, wire, room);
+    require(size <= room, "a frame fits where it was asked to");
+    if (size > 0) {
+        require(wire[0] == 0 && wire[size - 1] == 0, "delimiters at both ends");
+        require(eb1_decode(wire + 1, size - 2, &session, &frame) == EB1_GOOD,
+                "what the device sends can be read");
+    }
+}
+
+static void pass_time(script *from, uint8_t how)
+{
+    for (unsigned ms = 1u + next(from); ms > 0; ms--) {
+        eb1_tick_isr(&device);
+        if ((how & 8) == 0) {
+            eb1_main_progress(&device);
+        }
+    }
+}
+
+/* ---- what must hold ------------------------------------------------------------------------- */
+
+static void check(const int16_t *before, bool heard)
+{
+    const eb1_shared *const shared = &device.shared;
+    require(!locked, "every lock is undone");
+    require(shared->state == EB1_SAFE || shared->unfed_ms < EB1_DEADMAN_MS, "the dead man acts");
+    for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
+        const bool safe = pins[i] == ENVELOPE_MOTIONS[i].safe_counts;
+        require(pins[i] == shared->outputs[i], "the pins are what the device says");
+        require(ENVELOPE_MOTIONS[i].min_counts <= pins[i] &&
+                    pins[i] <= ENVELOPE_MOTIONS[i].max_counts, "every output is in its range");
+        require(safe || shared->state == EB1_ARMED, "only an armed device is not safe");
+        require(safe || shared->unfed_ms < EB1_LEASES_MS[i], "no lease is overdrawn");
+        require(safe || heard || pins[i] == before[i], "without a frame outputs only become safe");
+    }
+}
+
+static void run_word(script *from)
+{
+    int16_t before[ENVELOPE_ACTUATORS_ROOM];
+    const uint8_t word = next(from);
+    for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
+        before[i] = pins[i];
+    }
+    switch (word & 7) {
+    case 0:
+        pass_time(from, word);
+        break;
+    case 1:
+        for (unsigned n = word >> 3; n > 0; n--) {
+            eb1_receive(&device, next(from));
+        }
+        break;
+    case 2:
+        if (ENVELOPE_SENSORS > 0) {
+            eb1_set_sensor(&device, (word >> 3) % ENVELOPE_ROOM(ENVELOPE_SENSORS),
+                           (int16_t)next16(from));
+        }
+        break;
+    case 3:
+        hear(word >> 3);
+        break;
+    case 4:
+        storm = next(from);
+        storm_after = word >> 3 & 7;
+        break;
+    case 5:
+        for (unsigned n = 8u * (word >> 3); n > 0; n--) { /* a frame that never ends */
+            eb1_receive(&device, 0x55);
+        }
+        eb1_overrun(&device);
+        break;
+    case 6:
+        say(from);
+        break;
+    default:
+        seal(from);
+    }
+    check(before, (word & 7) == 1 || (word & 7) >= 6);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    script from = {bytes, size};
+    storm = 0;
+    storm_after = 0;
+    host_seq = 0;
+    eb1_boot(&device, 7, EB1_RESET_POWER_ON);
+    give((const uint8_t *)"", 1); /* the delimiter that ends what came before the boot */
+    while (from.left > 0) {
+        run_word(&from);
+    }
+    return 0;
+}
+
+#ifdef REPLAY
+int main(int count, char **paths)
+{
+    static uint8_t bytes[1 << 16];
+    for (int k = 1; k < count; k++) {
+        FILE *file = fopen(paths[k], "rb");
+        require(file != NULL, "every file can be read");
+        LLVMFuzzerTestOneInput(bytes, fread(bytes, 1, sizeof bytes, file));
+        fclose(file);
+    }
+    printf("%d scripts\n", count - 1);
+    return 0;
+}
+#endif
