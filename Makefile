@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV ?= .venv
 STATE_DIR ?= state
 STEPS ?= 10000000
+FRAMES ?= 10000000
+SECONDS := 600
 # Tests that must not run beside others share an xdist group; the rest use both cores.
 PYTEST_ARGS ?= -n 2 --dist loadgroup
 
@@ -18,7 +20,7 @@ DEVICE_LIBRARY := firmware_bridge/device/targets/host/libeb1.so
 GUARDED := edge_agent/safety/*,firmware_bridge/*
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test link-faults differential prove bench model mutate lint format types unit coverage lock clean system-packages firmware bench-link
+.PHONY: help sim test link-faults differential prove bench model mutate lint format types unit coverage lock clean system-packages firmware bench-link corrupt fuzz
 
 help:  ## this list
 	@echo "edge-autonomy: a quantized model holds a real machine inside a hard-coded envelope"
@@ -41,7 +43,16 @@ link-faults: $(VENV)/.test  ## 500,000 faults on the line and 10,000,000 damaged
 firmware: system-packages  ## build the microcontroller's firmware for every board, into build/firmware
 	$(MAKE) -s -C firmware_bridge/device/targets all
 
-prove:  ## Frama-C on the envelope in C: every contract, no alarm (installs it when it may)
+corrupt: system-packages  ## FRAMES=10000000 corrupted frames through the C decoder: none accepted
+	@mkdir -p build
+	gcc -std=c99 -O2 tests/firmware/corrupt.c -o build/corrupt
+	build/corrupt $(FRAMES) 1
+
+fuzz: $(VENV)/.test  ## SECONDS=600 of libFuzzer on the device core in C, sanitized (installs clang when it may)
+	@bash .ci/system-packages fuzz
+	nice $(BIN)/python -m tests.firmware.fuzz --seconds $(SECONDS)
+
+prove:  ## Frama-C on the C of the device: every contract, no alarm (installs it when it may)
 	@bash .ci/system-packages prove
 	@bash firmware_bridge/device/prove/prove.sh
 

@@ -148,6 +148,12 @@ class SimulatedMcu:
         """The port lost bytes."""
         self._board.overrun()
 
+    def hang(self, now_ns: int) -> None:
+        """The main loop hangs until now; the timer interrupt does not."""
+        ticks = (now_ns - self._boot_ns) // _NS_PER_MS
+        self._board.hang(ticks - self._ticks)
+        self._ticks = ticks
+
     def receive(self, now_ns: int, data: bytes) -> None:
         """Bytes from the host."""
         self._tick_to(now_ns)

@@ -14,7 +14,6 @@ import importlib.util
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,7 +90,4 @@ def build() -> Path:
 
 
 if __name__ == "__main__":
-    try:
-        build()
-    except BuildError as error:
-        sys.exit(str(error))
+    build()

@@ -35,6 +35,7 @@ _SIGNATURES: Final[Mapping[str, tuple[type, ...]]] = {
     "eb1_host_size": (),
     "eb1_host_boot": (_POINTER, _POINTER, _U32, _U32),
     "eb1_host_advance": (_POINTER, _U32),
+    "eb1_host_hang": (_POINTER, _U32),
     "eb1_host_receive": (_POINTER, ctypes.c_char_p, _U32, _POINTER, _U32),
     "eb1_host_transmit": (_POINTER, _POINTER, _U32),
     "eb1_host_set_sensor": (_POINTER, _U32, _I32),
@@ -89,6 +90,10 @@ class Board:
         """`ms` times the timer interrupt and one round of the main loop."""
         self._library.eb1_host_advance(self._memory, ms)
 
+    def hang(self, ms: int) -> None:
+        """`ms` times the timer interrupt, while the main loop does nothing."""
+        self._library.eb1_host_hang(self._memory, ms)
+
     def receive(self, data: bytes) -> bytes:
         """Bytes from the host; what is answered to them at once."""
         answered = b""
@@ -127,8 +132,9 @@ class Board:
 class Codec:
     """frame.c alone, for comparison with frames.py."""
 
-    def __init__(self) -> None:
-        self._library = load()
+    def __init__(self, path: Path = LIBRARY) -> None:
+        """LibraryError when the library is missing or stale."""
+        self._library = load(path)
 
     def encode(self, frame: Frame, salt: int) -> bytes:
         """The wire bytes of a frame whose values fit the wire."""

@@ -61,8 +61,12 @@ def fuzz(seconds: int, folder: Path) -> int:
     for crash in folder.glob("crash-*"):
         print("breaks:", crash.read_bytes().hex())
     if status == 0:
-        merge = [fuzzer, *limits, "-merge=1", small, CORPUS, found]
-        subprocess.run(merge, cwd=folder, check=True, capture_output=True)
+        subprocess.run(
+            [fuzzer, *limits, "-merge=1", small, CORPUS, found],
+            cwd=folder,
+            check=True,
+            capture_output=True,
+        )
         for old in CORPUS.iterdir():
             old.unlink()
         for script in small.iterdir():

@@ -24,6 +24,26 @@ static void require(bool holds, const char *claim)
     }
 }
 
+/* Moves away from the safe value that the rates have earned, in thousandths of a count. */
+static int64_t earned[2][ENVELOPE_ACTUATORS_ROOM];
+
+static int64_t at_most(int64_t value, int64_t limit)
+{
+    return value < limit ? value : limit;
+}
+
+/* One millisecond; the guard lets a second be saved up, and a count of the time before. */
+static void pass_ms(void)
+{
+    eb1_tick_isr(&device);
+    for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
+        const int64_t down = ENVELOPE_MOTIONS[i].rate_down_counts_per_s;
+        const int64_t up = ENVELOPE_MOTIONS[i].rate_up_counts_per_s;
+        earned[0][i] = at_most(earned[0][i] + down, 1000 * down + 1000);
+        earned[1][i] = at_most(earned[1][i] + up, 1000 * up + 1000);
+    }
+}
+
 void board_write_outputs(const int16_t *counts)
 {
     for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
@@ -46,7 +66,7 @@ void board_unlock(void)
         return;
     }
     for (; storm > 0; storm--) {
-        eb1_tick_isr(&device);
+        pass_ms();
     }
 }
 
@@ -118,7 +138,7 @@ static void say(script *from)
     for (int k = 0; k < count; k++) {
         const int32_t value = (int16_t)next16(from);
         if (!right) {
-            eb1_put_signed(&writer, value * (1 + (choice & 8)));
+            eb1_put_signed(&writer, value * 3);
         } else if (kind == ARM) {
             eb1_put_unsigned(&writer, k == 0 ? device.host_nonce : device.shared.safe_count);
         } else if (kind == HELLO_ACK) {
@@ -164,7 +184,7 @@ static void hear(uint8_t less)
 static void pass_time(script *from, uint8_t how)
 {
     for (unsigned ms = 1u + next(from); ms > 0; ms--) {
-        eb1_tick_isr(&device);
+        pass_ms();
         if ((how & 8) == 0) {
             eb1_main_progress(&device);
         }
@@ -173,9 +193,37 @@ static void pass_time(script *from, uint8_t how)
 
 /* ---- what must hold ------------------------------------------------------------------------- */
 
-static void check(const int16_t *before, bool heard)
+/* What an exclusion or an interlock demands is there at once. */
+static bool is_demanded(int i, int32_t counts)
+{
+    bool demanded = counts == ENVELOPE_MOTIONS[i].min_counts;
+    for (int f = 0; f < ENVELOPE_FORCES; f++) {
+        demanded = demanded ||
+                   (ENVELOPE_FORCED[f].actuator == i && ENVELOPE_FORCED[f].counts == counts);
+    }
+    return demanded;
+}
+
+static void check_speed(int i, int32_t before)
+{
+    const int32_t safe = ENVELOPE_MOTIONS[i].safe_counts;
+    const int32_t high = before < safe ? safe : before;
+    const int32_t low = before < safe ? before : safe;
+    if (!is_demanded(i, pins[i])) {
+        earned[1][i] -= pins[i] > high ? 1000 * (pins[i] - high) : 0;
+        earned[0][i] -= pins[i] < low ? 1000 * (low - pins[i]) : 0;
+        require(earned[0][i] >= 0 && earned[1][i] >= 0, "no output leaves safe above its rate");
+    }
+}
+
+static void check(const int16_t *before, const eb1_shared *was, bool heard)
 {
     const eb1_shared *const shared = &device.shared;
+    require(shared->state != EB1_ARMED ||
+                (was->state != EB1_SAFE && was->safe_count == shared->safe_count),
+            "SAFE is latched until an ARM");
+    require(shared->state != EB1_ARMED || device.arming_count == EB1_ARMING_TOKENS - 1,
+            "armed means that enough fresh tokens came");
     require(!locked, "every lock is undone");
     require(shared->state == EB1_SAFE || shared->unfed_ms < EB1_DEADMAN_MS, "the dead man acts");
     for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
@@ -185,6 +233,7 @@ static void check(const int16_t *before, bool heard)
                     pins[i] <= ENVELOPE_MOTIONS[i].max_counts, "every output is in its range");
         require(safe || shared->state == EB1_ARMED, "only an armed device is not safe");
         require(safe || shared->unfed_ms < EB1_LEASES_MS[i], "no lease is overdrawn");
+        check_speed(i, before[i]);
         require(safe || heard || pins[i] == before[i], "without a frame outputs only become safe");
     }
 }
@@ -192,6 +241,7 @@ static void check(const int16_t *before, bool heard)
 static void run_word(script *from)
 {
     int16_t before[ENVELOPE_ACTUATORS_ROOM];
+    const eb1_shared was = device.shared;
     const uint8_t word = next(from);
     for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
         before[i] = pins[i];
@@ -207,8 +257,9 @@ static void run_word(script *from)
         break;
     case 2:
         if (ENVELOPE_SENSORS > 0) {
+            const uint32_t low = next16(from);
             eb1_set_sensor(&device, (word >> 3) % ENVELOPE_ROOM(ENVELOPE_SENSORS),
-                           (int16_t)next16(from));
+                           (int32_t)(low | (uint32_t)next16(from) << 16));
         }
         break;
     case 3:
@@ -230,7 +281,7 @@ static void run_word(script *from)
     default:
         seal(from);
     }
-    check(before, (word & 7) == 1 || (word & 7) >= 6);
+    check(before, &was, (word & 7) == 1 || (word & 7) >= 6);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
@@ -241,6 +292,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     storm = 0;
     storm_after = 0;
     host_seq = 0;
+    for (int i = 0; i < ENVELOPE_ACTUATORS; i++) { /* what may come early, and a count */
+        earned[0][i] = EB1_EARLY_MS * (int64_t)ENVELOPE_MOTIONS[i].rate_down_counts_per_s + 1000;
+        earned[1][i] = EB1_EARLY_MS * (int64_t)ENVELOPE_MOTIONS[i].rate_up_counts_per_s + 1000;
+    }
     eb1_boot(&device, 7, EB1_RESET_POWER_ON);
     give((const uint8_t *)"", 1); /* the delimiter that ends what came before the boot */
     while (from.left > 0) {
@@ -250,11 +305,30 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 }
 
 #ifdef REPLAY
-int main(int count, char **paths)
+/* Pieces from standard input, each behind its size and the direction of its sender; the number
+ * of the first failed check of each, with `salt`. */
+static void judge_pieces(uint32_t salt)
+{
+    uint8_t head[2];
+    while (fread(head, 1, 2, stdin) == 2) {
+        const eb1_session session = {salt, true, head[1]};
+        uint8_t piece[256];
+        eb1_frame frame;
+        require(fread(piece, 1, head[0], stdin) == head[0], "every piece is whole");
+        printf("%d\n", eb1_decode(piece, head[0], &session, &frame));
+    }
+}
+
+/* replay SALT < PIECES, or replay SCRIPT... */
+int main(int count, char **words)
 {
     static uint8_t bytes[1 << 16];
+    if (count == 2 && words[1][0] >= '0' && words[1][0] <= '9') {
+        judge_pieces((uint32_t)strtoul(words[1], NULL, 10));
+        return 0;
+    }
     for (int k = 1; k < count; k++) {
-        FILE *file = fopen(paths[k], "rb");
+        FILE *file = fopen(words[k], "rb");
         require(file != NULL, "every file can be read");
         LLVMFuzzerTestOneInput(bytes, fread(bytes, 1, sizeof bytes, file));
         fclose(file);

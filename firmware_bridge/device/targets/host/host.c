@@ -75,15 +75,28 @@ void eb1_host_boot(eb1_host *board, const eb1_host_limits *limits, uint32_t boot
     eb1_boot(&board->device, boot_nonce, (uint8_t)reset_reason);
 }
 
-void eb1_host_advance(eb1_host *board, uint32_t ms)
+static void tick_once(eb1_host *board)
 {
     const eb1_shared *const shared = &board->device.shared;
+    const bool was_safe = shared->state == EB1_SAFE;
+    eb1_tick_isr(&board->device);
+    board->dead_man_trips += !was_safe && shared->state == EB1_SAFE;
+}
+
+void eb1_host_advance(eb1_host *board, uint32_t ms)
+{
     take(board);
     for (; ms > 0; ms--) {
-        const bool was_safe = shared->state == EB1_SAFE;
-        eb1_tick_isr(&board->device);
-        board->dead_man_trips += !was_safe && shared->state == EB1_SAFE;
+        tick_once(board);
         eb1_main_progress(&board->device);
+    }
+}
+
+void eb1_host_hang(eb1_host *board, uint32_t ms)
+{
+    take(board);
+    for (; ms > 0; ms--) {
+        tick_once(board);
     }
 }
 

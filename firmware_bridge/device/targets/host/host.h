@@ -52,6 +52,8 @@ void eb1_host_boot(eb1_host *board, const eb1_host_limits *limits, uint32_t boot
                    uint32_t reset_reason);
 /* `ms` times the timer interrupt and one round of the main loop. */
 void eb1_host_advance(eb1_host *board, uint32_t ms);
+/* `ms` times the timer interrupt, while the main loop hangs. */
+void eb1_host_hang(eb1_host *board, uint32_t ms);
 /* The main loop with these bytes; what it answers to them at once, at most `room`. */
 uint32_t eb1_host_receive(eb1_host *board, const uint8_t *bytes, uint32_t size, uint8_t *out,
                           uint32_t room);

@@ -1,0 +1,138 @@
+"""One wire, several implementations: Python, C and JavaScript read and write the same bytes."""
+
+import random
+import subprocess
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from firmware_bridge.device.build import compile_to, compiler, tiny_compiler
+from firmware_bridge.device.library import Codec
+from firmware_bridge.frames import BadFrames, Direction, Frame, FrameDecoder, encode_frame
+from tests.firmware import toolchain
+from tests.unit.firmware_bridge.test_vectors import PATH, SESSION, VECTORS
+
+SALT = SESSION["salt"]
+CAUSES = BadFrames.__struct_fields__
+EDGES = (0, 127, 128, 255, 256, 65535, 65536, 2**31, 2**32 - 1, -1, -32, -33, -128, -129, -(2**31))
+
+
+def frames(seed: int, count: int) -> Iterator[Frame]:
+    draw = random.Random(seed)
+    for _ in range(count):
+        values = tuple(
+            draw.choice(EDGES) if draw.random() < 0.3 else draw.randint(-(2**31), 2**32 - 1)
+            for _ in range(draw.randrange(20))
+        )
+        kind = draw.choice((0x01, 0x10, 0x41, 0x90, 0x81, 0xC1))
+        yield Frame(kind, draw.randrange(65536), draw.randrange(65536), values)
+
+
+def in_python(piece: bytes, expect: int) -> Frame | int:
+    """As Codec.decode answers, by frames.py."""
+    receiver = FrameDecoder(Direction(expect))
+    receiver.salt = SALT
+    found = receiver.feed(b"\0" + piece + b"\0")
+    counts = [getattr(receiver.bad, cause) for cause in CAUSES]
+    return found[0] if found else counts.index(1)
+
+
+def sealed(body: bytes) -> bytes:
+    """The intact piece of a SET around any body."""
+    raw = b"\x10\1\1\1\1" + body
+    raw += zlib.crc32(raw, SALT).to_bytes(4, "little")
+    return b"".join(bytes((len(run) + 1,)) + run for run in raw.split(b"\0"))
+
+
+def damaged(wire: bytes, draw: random.Random) -> bytes:
+    """A piece with up to three faults and no zero in it."""
+    piece = bytearray(wire[1:-1])
+    for _ in range(draw.randrange(4)):
+        at = draw.randrange(len(piece))
+        match draw.randrange(3):
+            case 0:
+                piece[at] ^= 1 << draw.randrange(8)
+            case 1:
+                del piece[at]
+            case _:
+                piece.insert(at, draw.randrange(1, 256))
+    return bytes(byte or 1 for byte in piece)
+
+
+def test_both_codecs_write_and_read_the_same_bytes() -> None:
+    codec = Codec()
+    for frame in frames(seed=1, count=5_000):
+        wire = encode_frame(frame, SALT)
+        assert codec.encode(frame, SALT) == wire
+        assert codec.decode(wire[1:-1], SALT, frame.kind & 0x80) == frame
+
+
+def test_both_codecs_refuse_the_same_pieces_for_the_same_cause() -> None:
+    codec, draw = Codec(), random.Random(2)
+    seen = set()
+    for frame in frames(seed=3, count=20_000):
+        piece = damaged(encode_frame(frame, SALT), draw)
+        expect = draw.choice((0, 0x80))
+        answer = codec.decode(piece, SALT, expect)
+        assert answer == in_python(piece, expect), piece.hex()
+        seen.add(answer if isinstance(answer, int) else "good")
+    assert {CAUSES.index("cobs"), CAUSES.index("reflected"), CAUSES.index("crc"), "good"} <= seen
+
+
+def test_both_codecs_judge_any_body_alike() -> None:
+    """Intact frames whose body is noise: only the strict reading of integers is left."""
+    codec, draw = Codec(), random.Random(4)
+    good = 0
+    for _ in range(20_000):
+        body = bytes([0x90 + draw.randrange(4)]) + bytes(
+            draw.choice((0, 1, 0x7F, 0x80, 0xCC, 0xCD, 0xCE, 0xCF, 0xD0, 0xD1, 0xD2, 0xD3, 0xFF))
+            for _ in range(draw.randrange(9))
+        )
+        piece = sealed(body)
+        answer = codec.decode(piece, SALT, 0)
+        assert answer == in_python(piece, 0), body.hex()
+        good += isinstance(answer, Frame)
+    assert good > 100
+
+
+def test_the_c_codec_reproduces_the_golden_frames() -> None:
+    codec = Codec()
+    for vector in VECTORS["accept"]:
+        frame = Frame(vector["kind"], vector["seq"], vector["token"], tuple(vector["values"]))
+        assert codec.encode(frame, SALT).hex() == vector["wire"], vector["name"]
+
+
+def test_a_decoder_written_from_the_document_alone_agrees() -> None:
+    script = Path(__file__).with_name("decoder.js")
+    done = subprocess.run(
+        [toolchain.program("node"), script, PATH], capture_output=True, check=False, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    counts = len(VECTORS["accept"]), len(VECTORS["reject"])
+    assert done.stdout == f"{counts[0]} accepted, {counts[1]} rejected\n"
+
+
+def test_no_corrupted_frame_is_accepted_and_no_good_neighbour_is_lost(tmp_path: Path) -> None:
+    """`make corrupt` runs a hundred times as many."""
+    source = toolchain.ROOT / "tests/firmware/corrupt.c"
+    toolchain.compiled(*toolchain.WARNINGS, "-O2", source, "-o", "corrupt", folder=tmp_path)
+    done = subprocess.run(
+        [tmp_path / "corrupt", "100000", "1"], capture_output=True, check=False, text=True
+    )
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("false accepts 0, good ones lost 0") == 5
+
+
+@pytest.mark.parametrize("tiny", [False, True])
+def test_a_library_of_either_compiler_is_the_same_device(tiny: bool, tmp_path: Path) -> None:
+    library = tmp_path / "libeb1.so"
+    compile_to(library, tiny_compiler() if tiny else compiler())
+    codec = Codec(library)
+    for frame in frames(seed=5, count=200):
+        assert codec.encode(frame, SALT) == encode_frame(frame, SALT)
+    for vector in VECTORS["reject"]:
+        expect = 0 if vector.get("receiver") == "device" else 0x80
+        piece = bytes.fromhex(vector["wire"])[1:-1]
+        assert codec.decode(piece, SALT, expect) == CAUSES.index(vector["cause"]), vector["name"]
