@@ -64,6 +64,16 @@ def test_an_unknown_device_ends_with_78(verb: str, capsys: pytest.CaptureFixture
     assert "use one of: air-handler" in err
 
 
+def test_header_of_a_microcontroller_has_its_sensors_and_its_dead_man(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, out, err = run(capsys, "header", DEVICE, "--mcu", "fan_current,damper_position")
+    assert (code, err) == (EXIT_OK, "")
+    assert "#define ENVELOPE_SENSORS 2" in out
+    assert "#define EB1_DEADMAN_MS 500" in out
+    assert "#define ENVELOPE_SENSORS 0" in run(capsys, "header", DEVICE, "--mcu", "")[1]
+
+
 def test_header_prints_the_header_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "header", DEVICE) == (EXIT_OK, render(ENVELOPE), "")
 
