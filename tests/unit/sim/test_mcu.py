@@ -3,79 +3,13 @@
 import dataclasses
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from edge_agent.safety.devices.air_handler import ENVELOPE
-from edge_agent.safety.limits import Envelope, Interlock
 from edge_agent.sim.mcu import McuSettings, SimulatedMcu
 from firmware_bridge.errors import WireValueError
 from firmware_bridge.frames import Direction, Frame, FrameDecoder, encode_frame
-from firmware_bridge.messages import (
-    AckResult,
-    DeviceState,
-    Kind,
-    SafeReason,
-    session_salt,
-)
-
-MS = 1_000_000
-FEEDBACK = ("fan_current", "damper_position")
-
-
-class Device:
-    """A device in session, spoken to frame by frame."""
-
-    def __init__(self, settings: McuSettings | None = None, envelope: Envelope = ENVELOPE) -> None:
-        self.now_ns = 0
-        self.mcu = SimulatedMcu(envelope, FEEDBACK, 7, settings)
-        self.host = FrameDecoder(Direction.FROM_DEVICE)
-        self.salt = session_salt(self.mcu.hello, 5)
-        self.seq = 0
-        self.wait(0)
-        self.mcu.receive(0, encode_frame(Frame(Kind.HELLO_ACK, 0, 0, (7, 5)), 0))
-        self.host.salt = self.salt
-
-    @property
-    def token(self) -> int:
-        return self.now_ns // (10 * MS)
-
-    def wait(self, ms: int) -> list[Frame]:
-        self.now_ns += ms * MS
-        return self.host.feed(self.mcu.advance(self.now_ns))
-
-    def say(self, kind: Kind, values: tuple[int, ...], age: int = 0) -> bytes:
-        self.seq += 1
-        token = (self.token - age) & 0xFFFF
-        wire = encode_frame(Frame(kind, self.seq, token, values), self.salt)
-        self.mcu.receive(self.now_ns, wire)
-        return wire
-
-    def arm(self) -> None:
-        self.say(Kind.ARM, (5, self.mcu.safe_count))
-        for _ in range(3):
-            self.wait(10)
-            self.say(Kind.SET, (0, 0, 0, 0))
-        assert self.mcu.state is DeviceState.ARMED
-
-    def set(self, *counts: int) -> tuple[int, ...]:
-        """One fresh SET; what the pins do after it."""
-        self.say(Kind.SET, counts)
-        return self.mcu.outputs
-
-    def climb(self, counts: int, index: int = 0) -> None:
-        """Bring one output there as fast as the host's envelope would."""
-        reached = self.mcu.outputs[index]
-        while reached < counts:
-            self.wait(100)
-            reached = self.set(*(counts if i == index else 0 for i in range(4)))[index]
-
-
-def with_actuator(index: int, **changes: object) -> Envelope:
-    """The air handler with other limits for one actuator."""
-    actuators = list(ENVELOPE.actuators)
-    actuators[index] = dataclasses.replace(actuators[index], **changes)  # type: ignore[arg-type]
-    return dataclasses.replace(ENVELOPE, actuators=tuple(actuators))
+from firmware_bridge.messages import AckResult, DeviceState, Kind, SafeReason
+from tests.unit.sim.spoken_device import FEEDBACK, MS, Device
 
 
 def test_it_boots_safe_says_hello_once_and_is_quiet_without_a_session() -> None:
@@ -237,123 +171,6 @@ def test_another_envelope_has_another_hash() -> None:
     ours, theirs = (SimulatedMcu(e, FEEDBACK, 7).hello for e in (ENVELOPE, other))
     assert ours.envelope_hash != theirs.envelope_hash
     assert ours.schema_hash == theirs.schema_hash
-
-
-@pytest.mark.parametrize("wanted", [0, 7])
-def test_a_move_towards_the_safe_value_is_never_slowed(wanted: int) -> None:
-    """An interlock that shuts a valve must reach the pin, not a ramp of the device's own."""
-    device = Device()
-    device.arm()
-    device.climb(30)
-    assert device.set(wanted, 0, 0, 0) == (wanted, 0, 0, 0)
-    assert device.wait(20)[-1].values[4] == 0
-
-
-def test_a_move_through_the_safe_value_is_slowed_beyond_it() -> None:
-    device = Device(envelope=with_actuator(0, min_counts=-1000))
-    device.arm()
-    device.climb(30)
-    (reached, *_) = device.set(-500, 0, 0, 0)
-    assert -10 <= reached <= 0
-
-
-@given(st.lists(st.tuples(st.integers(1, 40), st.integers(-(2**15), 2**15 - 1)), max_size=30))
-def test_no_sequence_of_commands_leaves_range_or_rate(moves: list[tuple[int, int]]) -> None:
-    device = Device()
-    device.arm()
-    before, travelled, elapsed_ms = 0, 0, 60 + 30
-    for wait_ms, wanted in moves:
-        device.wait(wait_ms)
-        (reached, *_) = device.set(wanted, 0, 0, 0)
-        assert 0 <= reached <= 1000
-        travelled += max(0, reached - before)
-        before = reached
-        elapsed_ms += wait_ms
-        assert travelled * 1000 <= 60 * elapsed_ms + 1000
-
-
-@given(st.lists(st.integers(0, 50), min_size=1, max_size=40))
-def test_a_command_inside_the_host_envelope_is_never_changed(late_ms: list[int]) -> None:
-    """However unevenly the line delays, as long as no command is too old."""
-    device = Device()
-    device.arm()
-    sent_ms, wanted = device.now_ns // MS, 0
-    for late in late_ms:
-        sent_ms += 100
-        wanted += 5  # the host's 50 counts a second
-        device.wait(max(0, sent_ms + late - device.now_ns // MS))
-        assert device.set(wanted, 0, 0, 0)[0] == wanted
-    assert device.mcu.counters.sets_clamped == 0
-
-
-def test_an_output_whose_own_lease_ends_is_safe_before_the_dead_man() -> None:
-    device = Device(McuSettings(deadman_ms=500), with_actuator(0, lease_ns=200 * MS))
-    device.arm()
-    device.climb(20)
-    device.wait(100)
-    device.set(20, 0, 0, 5)
-    device.wait(199)
-    assert device.mcu.outputs == (20, 0, 0, 5)
-    device.wait(1)
-    assert device.mcu.outputs == (0, 0, 0, 5)
-    assert device.mcu.state is DeviceState.ARMED
-    device.wait(300)
-    assert device.mcu.outputs == (0, 0, 0, 0)
-    assert device.mcu.safe_reason is SafeReason.DEAD_MAN
-
-
-def test_after_its_lease_an_output_starts_again_from_the_safe_value() -> None:
-    device = Device(McuSettings(deadman_ms=500), with_actuator(0, lease_ns=200 * MS))
-    device.arm()
-    device.climb(60)
-    device.wait(300)
-    assert device.set(60, 0, 0, 0)[0] < 30
-
-
-def test_an_output_rests_between_two_moves_away_from_safe() -> None:
-    device = Device(envelope=with_actuator(0, dwell_ns=1_000 * MS))
-    device.arm()
-    for _ in range(10):  # it may have moved just before the boot
-        device.wait(100)
-        device.set(0, 0, 0, 0)
-    assert device.set(2, 0, 0, 0)[0] == 2
-    device.wait(100)
-    assert device.set(0, 0, 0, 0)[0] == 0  # safe at once
-    for _ in range(7):
-        device.wait(100)
-        assert device.set(2, 0, 0, 0)[0] == 0
-    device.wait(200)
-    assert device.set(2, 0, 0, 0)[0] == 2  # a fifth earlier than the host would
-
-
-def test_the_rest_of_an_output_goes_on_while_the_device_is_safe() -> None:
-    device = Device(envelope=with_actuator(0, dwell_ns=10_000 * MS))
-    device.wait(9_000)
-    device.arm()
-    assert device.set(1, 0, 0, 0)[0] == 1
-
-
-def test_an_interlock_on_the_devices_own_sensor_needs_no_host() -> None:
-    lock = Interlock(
-        name="stalled",
-        sensor="fan_current",
-        ok_min=0,
-        ok_max=500,
-        clear_min=0,
-        clear_max=400,
-        engage_after_ticks=1,
-        clear_after_ticks=1,
-        forces=(("outdoor_damper", 0),),
-        trips=False,
-    )
-    device = Device(envelope=dataclasses.replace(ENVELOPE, interlocks=(lock,)))
-    device.arm()
-    assert device.set(1, 0, 0, 1) == (0, 0, 0, 1)  # never measured: not to be believed
-    device.mcu.set_sensors((100, 0))
-    device.wait(20)
-    assert device.set(1, 0, 0, 1) == (1, 0, 0, 1)
-    device.mcu.set_sensors((501, 0))
-    assert device.set(2, 0, 0, 1) == (0, 0, 0, 1)
 
 
 def test_a_hanging_main_loop_keeps_neither_the_outputs_nor_the_watchdog() -> None:
