@@ -33,7 +33,8 @@ _BOOT_NONCE: Final = 0x12345678
 _HOST_NONCE: Final = 0x9ABCDEF0
 _LIMIT_S: Final = 20.0
 _CORE_SECTION: Final = re.compile(
-    r"^ \.(?P<kind>text|rodata)\S*\s+0x(?P<at>[0-9a-f]+)\s+0x(?P<size>[0-9a-f]+) \S*eb1\.o$", re.M
+    r"^ \.(?P<kind>text|rodata)\S*\s+0x(?P<at>[0-9a-f]+)\s+0x(?P<size>[0-9a-f]+) \S*eb1\.o$",
+    re.MULTILINE,
 )
 
 

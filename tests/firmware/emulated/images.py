@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.firmware.toolchain import DEVICE
+from tests.firmware.toolchain import DEVICE, compiled
 
 TARGETS = DEVICE / "targets"
 
@@ -65,3 +65,20 @@ def lm3s_image(folder: Path, name: str = "lm3s", **variables: str) -> Image:
     program("arm-none-eabi-gcc", "gcc-arm-none-eabi")
     make(f"{folder}/{name}.elf", folder, **variables)
     return image(folder / f"{name}.elf", "arm-none-eabi-nm")
+
+
+def avr_firmware(folder: Path) -> Path:
+    """The ATmega2560 firmware, its PWM registers written and their clock off."""
+    program("avr-gcc", "gcc-avr avr-libc")
+    make(f"{folder}/avr_emulated.elf", folder)
+    return folder / "avr_emulated.elf"
+
+
+def avr_emulator(folder: Path) -> Path:
+    """avr_run, built against this machine's simavr. Debian has no libelf.so without its headers,
+    so the library is named with its version."""
+    made = folder / "avr_run"
+    source = Path(__file__).with_name("avr_run.c")
+    words = ("-O2", "-Wall", "-Wextra", "-Werror", source, "-o", made)
+    compiled(*words, "-lsimavr", "-l:libelf.so.1", folder=folder)
+    return made

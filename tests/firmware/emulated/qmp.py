@@ -9,7 +9,7 @@ import time
 from collections import deque
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 _TIMEOUT_S = 10.0
 
@@ -74,7 +74,7 @@ class Debugger:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def __enter__(self) -> "Debugger":
+    def __enter__(self) -> Self:
         self._socket = _connect(self._path)
         self._received = b""
         self._command("?")  # answered once the board stands

@@ -108,7 +108,7 @@ def test_a_silent_host_leaves_the_outputs_safe_after_exactly_the_dead_man(
 def test_safe_is_latched_until_a_new_arm(board: Board, host: Host) -> None:
     host.reach("armed")
     host.drive((9, 0, 0, 9), 0.2)
-    link = host.port._link  # noqa: SLF001 - as bytes that no state machine of ours holds back
+    link = host.port._link
     time.sleep(0.2)
     host.port.poll(time.monotonic_ns())
     salt = session_salt(link.device, link._host_nonce) if link.device else 0

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -138,9 +139,8 @@ def host_process(board: Board) -> Iterator[subprocess.Popen[str]]:
 
 
 def stopped(pid: int) -> bool:
-    status = (b"/proc/%d/stat" % pid).decode()
-    with open(status, encoding="ascii") as file:
-        return file.read().rsplit(")", 1)[1].split()[0] == "T"
+    status = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    return status.rsplit(")", 1)[1].split()[0] == "T"
 
 
 @pytest.mark.parametrize("stall_s", [0.08, 0.5])
