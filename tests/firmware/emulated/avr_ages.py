@@ -36,11 +36,13 @@ def drive(host: Host, seconds: float) -> dict[int, int]:
 
 
 def ages_ms(board: AvrBoard, host: Host, seconds: float) -> list[float]:
-    """The age of each new value when it reached the pin, sorted. Values that the device's own
-    rate held back, or that never came, are left out: they are nobody's command."""
+    """The age of each new value when it reached the pin, sorted. A busy machine may trip the
+    dead man; what follows is the device's own ramp and nobody's command, so it is left out."""
     decided_ns = drive(host, seconds)
     reached_ns: dict[int, int] = {}
     for write in board.writes():
+        if write.duty == 0 and reached_ns.get(1):
+            break
         reached_ns.setdefault(write.duty, write.at_ns)
     return sorted(
         (reached_ns[counts + counts // 43] - at_ns) / 1e6  # as the firmware scales it

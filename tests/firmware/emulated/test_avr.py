@@ -1,0 +1,35 @@
+"""Firmware of an ATmega2560 under simavr, where every byte takes its time on the line."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.firmware.emulated.avr_ages import ages_ms
+from tests.firmware.emulated.avr_board import AvrBoard
+from tests.firmware.emulated.host import Host
+from tests.firmware.emulated.images import avr_emulator, avr_firmware
+
+pytestmark = pytest.mark.xdist_group("emulated")
+
+LINE_MS = 17 * 10 / 115.2  # the shortest SET: 17 bytes of ten bits
+
+
+@pytest.fixture
+def mega(tmp_path: Path) -> Iterator[AvrBoard]:
+    made = AvrBoard(avr_emulator(tmp_path), avr_firmware(tmp_path), tmp_path)
+    yield made
+    made.close()
+
+
+def test_a_100_hz_loop_drives_a_pin_and_no_command_outruns_the_line(mega: AvrBoard) -> None:
+    host = Host(mega.cable.host_path)
+    try:
+        ages = ages_ms(mega, host, 1.5)
+        host.run(lambda: mega.writes()[-1].duty == 0, armed=False)
+        assert host.status("frames") != 0
+    finally:
+        host.close()
+    assert len(ages) >= 5
+    assert LINE_MS <= ages[0]
+    assert ages[len(ages) // 2] < 50  # the limit of a command's age
