@@ -14,6 +14,8 @@ from edge_agent.config import SerialConfig, Settings
 from edge_agent.core.errors import ConfigError
 from edge_agent.ports.protocol import Port
 from edge_agent.ports.serial_bridge import SerialBridgePort
+from edge_agent.ports.serial_lines import SerialLinesPort
+from edge_agent.ports.serial_lines_settings import line_decoder
 from firmware_bridge.serial_port import SerialPort
 
 _NONCE_BITS = 32
@@ -44,7 +46,19 @@ def _real(settings: Settings, serial: SerialConfig) -> Hardware:
     )
     index = settings.envelope.sensor_index
     rows = settings.config.mqtt.sensor if settings.config.mqtt else ()
-    return Hardware({"serial": port}, tuple(index[row.channel] for row in rows))
+    ports: dict[str, Port] = {"serial": port, **_line_ports(settings)}
+    return Hardware(ports, tuple(index[row.channel] for row in rows))
+
+
+def _line_ports(settings: Settings) -> dict[str, Port]:
+    """Boards that are not ours: `serial_lines_0` and so on, in the order of the configuration."""
+    ports: dict[str, Port] = {}
+    for number, section in enumerate(settings.config.serial_lines):
+        name = f"serial_lines_{number}"
+        decoder = line_decoder(section, settings.envelope.sensors, name)
+        opener = partial(SerialPort, section.port, section.baud)
+        ports[name] = SerialLinesPort(section.port, opener, decoder)
+    return ports
 
 
 def _simulated(settings: Settings) -> Hardware:

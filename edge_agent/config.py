@@ -21,7 +21,8 @@ import msgspec
 from edge_agent.core.clock import NS_PER_S
 from edge_agent.core.errors import ConfigError
 from edge_agent.gateway.plane_settings import PlaneSettings, check_plane
-from edge_agent.gateway.settings import MqttSettings, sensor_decoders
+from edge_agent.gateway.settings import MqttSensor, MqttSettings, sensor_decoders
+from edge_agent.ports.serial_lines_settings import LineSensor, SerialLines, line_decoder
 from edge_agent.safety import devices
 from edge_agent.safety.limits import Envelope
 from edge_agent.safety.tighten import tighten
@@ -31,6 +32,7 @@ _BAUD_RATES = (
     *(9600, 19200, 38400, 57600, 115200, 230400, 460800, 500000, 576000, 921600),
     *(1000000, 1152000, 1500000, 2000000, 2500000, 3000000, 3500000, 4000000),
 )
+_LINE_BAUD_RATES = (1200, 2400, 4800, *_BAUD_RATES)  # sensors are slow; NMEA 0183 is 4800
 DEFAULT_PATH = Path("/etc/edge-agent/agent.toml")
 
 
@@ -77,6 +79,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     loop: LoopConfig = LoopConfig()
     model: ModelConfig = ModelConfig()
     serial: SerialConfig | None = None
+    serial_lines: tuple[SerialLines, ...] = ()
     mqtt: MqttSettings | None = None
     plane: PlaneSettings | None = None
     recording: RecordingConfig = RecordingConfig()
@@ -280,20 +283,29 @@ def _limit_changes(config: Config, envelope: Envelope) -> dict[str, dict[str, in
             name, per, strict = _LIMIT_NAMES[key]
             factor = NS_PER_S if per == "second" else resolution.get(channel, 1)
             changes[channel][name] = strict(value * factor)
-    if config.mqtt is not None:
-        for row in config.mqtt.sensor:
-            if row.max_age_s is not None:
-                age = changes.setdefault(row.channel, {})
-                age["max_age_ns"] = math.floor(row.max_age_s * NS_PER_S)
+    for row in _source_rows(config):
+        if row.max_age_s is not None:
+            age = changes.setdefault(row.channel, {})
+            age["max_age_ns"] = math.floor(row.max_age_s * NS_PER_S)
     return changes
+
+
+def _source_rows(config: Config) -> list[MqttSensor | LineSensor]:
+    """Every row that gives a channel its value, but for those of the microcontroller."""
+    mqtt = config.mqtt.sensor if config.mqtt else ()
+    return [*mqtt, *(row for section in config.serial_lines for row in section.sensor)]
 
 
 def _check_sources(config: Config, envelope: Envelope) -> None:
     """In real mode every needed sensor has exactly one source, and actuators have a port."""
-    mqtt = [row.channel for row in config.mqtt.sensor] if config.mqtt else []
+    rows = [row.channel for row in _source_rows(config)]
     serial = list(config.serial.sensors) if config.serial else []
     if config.mqtt is not None:
         sensor_decoders(config.mqtt, envelope.sensors)
+    for number, section in enumerate(config.serial_lines):
+        where = f"serial_lines[{number}]"
+        _check_port(section.port, section.baud, _LINE_BAUD_RATES, where)
+        line_decoder(section, envelope.sensors, where)
     if config.mode == "simulated":
         return
     if config.serial is None:
@@ -309,12 +321,13 @@ def _check_sources(config: Config, envelope: Envelope) -> None:
             fix = f"did you mean {close[0]!r}?" if close else f"one of: {', '.join(names)}"
             raise ConfigError(f"unknown channel {name!r}", where="serial.sensors", fix=fix)
     for sensor in envelope.sensors:
-        sources = (*mqtt, *serial).count(sensor.name)
+        sources = (*rows, *serial).count(sensor.name)
         if sources > 1 or (sensor.needed and sources == 0):
             raise ConfigError(
                 f"channel {sensor.name!r} has {sources or 'no'} sources",
                 where="mqtt.sensor",
-                fix="give it exactly one: a [[mqtt.sensor]] row or a place in serial.sensors",
+                fix="give it exactly one: a row of mqtt.sensor, a row of a [[serial_lines]]"
+                " section, or a place in serial.sensors",
             )
 
 
@@ -334,14 +347,8 @@ def _check_loop(loop: LoopConfig) -> None:
 def _check_files(config: Config) -> None:
     """What would otherwise be found out by a process that is already running."""
     serial = config.serial
-    if serial is not None and not serial.port:
-        raise ConfigError("is empty", where="serial.port", fix="such as /dev/serial/by-id/...")
-    if serial is not None and serial.baud not in _BAUD_RATES:
-        raise ConfigError(
-            f"{serial.baud} is not a standard baud rate",
-            where="serial.baud",
-            fix=f"one of: {', '.join(map(str, _BAUD_RATES))}",
-        )
+    if serial is not None:
+        _check_port(serial.port, serial.baud, _BAUD_RATES, "serial")
     limits = config.recording
     if not 1 <= limits.segment_mb_max <= limits.total_mb_max // 2:
         raise ConfigError(
@@ -349,4 +356,15 @@ def _check_files(config: Config) -> None:
             f" {limits.total_mb_max} MB",
             where="recording",
             fix="choose segment_mb_max of 1 or more, and total_mb_max of at least twice that",
+        )
+
+
+def _check_port(port: str, baud: int, rates: tuple[int, ...], where: str) -> None:
+    if not port:
+        raise ConfigError("is empty", where=f"{where}.port", fix="such as /dev/serial/by-id/...")
+    if baud not in rates:
+        raise ConfigError(
+            f"{baud} is not a standard baud rate",
+            where=f"{where}.baud",
+            fix=f"one of: {', '.join(map(str, rates))}",
         )

@@ -6,7 +6,6 @@ Every complaint names the key and the fix.
 """
 
 import difflib
-import math
 import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -15,6 +14,7 @@ import msgspec
 
 from edge_agent.core.clock import NS_PER_S
 from edge_agent.core.errors import ConfigError
+from edge_agent.core.fields import linear
 from edge_agent.core.units import UNITS
 from edge_agent.gateway.decode import SensorDecoder
 from edge_agent.safety.limits import SensorLimits
@@ -106,18 +106,7 @@ def _decoder(row: MqttSensor, where: str, index: int, limits: SensorLimits) -> S
     _check_topic(row.topic, f"{where}.topic")
     if row.unit not in UNITS:
         raise _unknown(row.unit, UNITS, "unit", f"{where}.unit")
-    conversion = UNITS[row.unit]
-    if conversion.base != limits.unit:
-        fitting = ", ".join(name for name, unit in UNITS.items() if unit.base == limits.unit)
-        raise ConfigError(
-            f"{row.unit} cannot be converted to {limits.unit}, the unit of {row.channel}",
-            where=f"{where}.unit",
-            fix=f"use one of: {fitting}",
-        )
-    if not math.isfinite(row.scale) or row.scale == 0.0:
-        raise ConfigError("must be finite and not 0", where=f"{where}.scale", fix="such as 1.0")
-    if not math.isfinite(row.offset):
-        raise ConfigError("must be finite", where=f"{where}.offset", fix="such as 0.0")
+    scale, offset = linear(row, limits.unit, where)
     _check_age(row.max_age_s, f"{where}.max_age_s", limits)
     if row.path and row.form == "number":
         raise ConfigError(
@@ -131,8 +120,8 @@ def _decoder(row: MqttSensor, where: str, index: int, limits: SensorLimits) -> S
         topic=row.topic,
         form=row.form,
         path=tuple(row.path.split(".")) if row.path else (),
-        scale=row.scale * conversion.scale,
-        offset=row.offset * conversion.scale + conversion.offset,
+        scale=scale,
+        offset=offset,
         counts_per_unit=limits.counts_per_unit,
         is_bool=limits.unit == "bool",
     )

@@ -56,7 +56,7 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
         "sim": _room(_L1, "firmware_bridge msgpack msgspec numpy"),
         "service": _room(_L1, "msgspec"),
         # L3: composition. app alone names concrete classes; loop sees protocols.
-        "config": _room(_L1 + " gateway", "msgspec"),
+        "config": _room(_L1 + " gateway ports", "msgspec"),
         "loop": _room("core safety decision ports service"),
         "app": _room("*", "firmware_bridge numpy msgspec"),
         "cli": _room("*", "msgspec"),

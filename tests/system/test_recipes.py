@@ -23,6 +23,7 @@ from edge_agent.gateway.decode import Cause
 from edge_agent.gateway.feed_map import load_map
 from edge_agent.gateway.settings import MqttSensor, MqttSettings
 from edge_agent.inference.manifest import FeatureRow, Manifest
+from edge_agent.ports.serial_lines_settings import SerialLines
 from tests.system.recipes import ROOT, Block, Kitchen, blocks, steps
 
 DOCS = ROOT / "docs"
@@ -38,6 +39,11 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 def test_a_sensor_is_added_and_seen_live(tmp_path: Path, broker: Mosquitto) -> None:
     with Kitchen(tmp_path, {"1883": str(broker.port)}) as kitchen:
         kitchen.follow("add-a-sensor.md", "A source for an existing channel")
+
+
+def test_a_board_that_is_not_ours_is_read_and_seen_live(tmp_path: Path) -> None:
+    with Kitchen(tmp_path, {}) as kitchen:
+        kitchen.follow("serial.md", "A board that is not ours")
 
 
 def test_a_device_a_model_and_one_more_channel_are_made_from_the_guide(tmp_path: Path) -> None:
@@ -129,6 +135,7 @@ def _documented(document: str, section: str) -> dict[str, str]:
         ("`[loop]`", LoopConfig),
         ("`[model]`", ModelConfig),
         ("`[serial]`", SerialConfig),
+        ("`[[serial_lines]]`", SerialLines),
         ("`[mqtt]`", MqttSettings),
         ("`[[mqtt.sensor]]`", MqttSensor),
         ("`[recording]`", RecordingConfig),
