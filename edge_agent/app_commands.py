@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from edge_agent.authority.desk import Desk
+from edge_agent.authority.desk import Desk, Office
 from edge_agent.authority.keyring import Keyring, parse_keyring
 from edge_agent.authority.sessions import Sessions
 from edge_agent.config import Settings, command_socket_path
@@ -95,7 +95,9 @@ def open_commands(settings: Settings, boot: str) -> CommandParts:
         return CommandParts(NoCommands(), {}, {})
     keyring = read_keyring(plane, os.environ)
     relay = CommandRelay(command_socket_path(settings))
-    desk = Desk(plane.id, keyring, settings.envelope, Sessions(boot, _nonce(), 0))
+    monitor_only = settings.config.control == "monitor"
+    office = Office(plane.id, keyring, settings.envelope, monitor_only)
+    desk = Desk(office, Sessions(boot, _nonce(), 0))
     commands = PlaneCommands(relay, desk)
     return CommandParts(commands, {"commands": relay}, {"authority": commands})
 

@@ -43,8 +43,12 @@ def add_ctl(verbs: _Verbs) -> None:
     goal = _add(operations, "set-goal", "set a channel that is a wish, in its unit")
     goal.add_argument("channel")
     goal.add_argument("value", help="a number, or 'none' to go by the measured one again")
+    mode = _add(operations, "mode", "whether what is decided is also driven; only while SAFE")
+    mode.add_argument("control", choices=("monitor", "enforce"))
     query = _add(operations, "query", "what became of a command")
     query.add_argument("id")
+    cancel = _add(operations, "cancel", "end a command before it is done")
+    cancel.add_argument("id")
     _add(operations, "watch", "print status and answers as they come, until Ctrl-C")
     _add_keys(operations)
 
@@ -87,8 +91,10 @@ def _args(arguments: argparse.Namespace) -> dict[str, Any]:
     match arguments.op:
         case "arm":
             return {"within_s": arguments.within}
-        case "query":
+        case "query" | "cancel":
             return {"id": arguments.id}
+        case "mode":
+            return {"control": arguments.control}
         case "set-goal":
             return {"channel": arguments.channel, "value": _value(arguments.value)}
     return {}

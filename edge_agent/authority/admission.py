@@ -10,7 +10,14 @@ from typing import Any, Final, NamedTuple
 from edge_agent.authority.body import KNOWN_FIELDS, Body
 from edge_agent.authority.keyring import Key
 from edge_agent.authority.memory import Memory
-from edge_agent.authority.operations import OPERATIONS, Args, GoalArgs, Operation, decode_args
+from edge_agent.authority.operations import (
+    OPERATIONS,
+    Args,
+    GoalArgs,
+    ModeArgs,
+    Operation,
+    decode_args,
+)
 from edge_agent.authority.sessions import Sessions
 from edge_agent.authority.topics import ALL, ALL_STOP
 from edge_agent.core.command_ipc import Carried
@@ -51,6 +58,7 @@ class Situation(NamedTuple):
     mode: int
     cause: Reason | None
     pending: int
+    monitor_only: bool  # so configured at the device
 
 
 def untimely(situation: Situation, carried: Carried, body: Body, now_ns: int) -> Refused | None:
@@ -110,7 +118,7 @@ def replayed(memory: Memory, kid: str, body: Body) -> Refused | None:
 def unfit(situation: Situation, body: Body, key: Key) -> Refused | Admitted:
     """Not an operation, not this key's, not now, or not possible."""
     refused = _unwelcome(situation, body, key)
-    return refused or _possible(situation.limits, body, OPERATIONS[body.op])
+    return refused or _possible(situation, body, OPERATIONS[body.op])
 
 
 def _unwelcome(situation: Situation, body: Body, key: Key) -> Refused | None:
@@ -127,13 +135,17 @@ def _unwelcome(situation: Situation, body: Body, key: Key) -> Refused | None:
     return None
 
 
-def _possible(limits: Envelope, body: Body, operation: Operation) -> Refused | Admitted:
+def _possible(situation: Situation, body: Body, operation: Operation) -> Refused | Admitted:
     unknown = [name for name in body.must if name not in KNOWN_FIELDS]
     args = decode_args(operation, body.args)
     if unknown or args is None:
         return _rejected("bad_args", **({"must": unknown} if unknown else {}))
     if isinstance(args, GoalArgs):
-        return _goal(limits, operation, args)
+        return _goal(situation.limits, operation, args)
+    if isinstance(args, ModeArgs) and args.control == "enforce":
+        if situation.monitor_only:
+            return _rejected("local_control", control="monitor")
+        return Admitted(operation, args, Op.ENFORCE)
     return Admitted(operation, args, operation.intent)
 
 

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -73,15 +73,22 @@ class _Pending:
         return not self.given or self.operation.take_back is not None
 
 
+class Office(NamedTuple):
+    """What a desk stands in: the device, its limits, and who may command it."""
+
+    device_id: str
+    keyring: Keyring
+    limits: Envelope
+    monitor_only: bool = False  # the configuration says so, and no command can lift it
+
+
 class Desk:
     """All commands of one run of one device."""
 
-    def __init__(
-        self, device_id: str, keyring: Keyring, limits: Envelope, sessions: Sessions
-    ) -> None:
-        self._device = device_id
-        self._keyring = keyring
-        self._limits = limits
+    def __init__(self, office: Office, sessions: Sessions) -> None:
+        self._office = office
+        self._keyring = office.keyring
+        self._limits = office.limits
         self.sessions = sessions
         self._memory = Memory()
         self._pending: list[_Pending] = []
@@ -170,7 +177,13 @@ class Desk:
 
     def _judge(self, carried: Carried, body: Body, kid: str) -> Refused | Admitted:
         situation = Situation(
-            self._device, self.sessions, self._limits, self._mode, self._cause, len(self._pending)
+            device=self._office.device_id,
+            sessions=self.sessions,
+            limits=self._limits,
+            mode=self._mode,
+            cause=self._cause,
+            pending=len(self._pending),
+            monitor_only=self._office.monitor_only,
         )
         return (
             admission.untimely(situation, carried, body, self._now_ns)

@@ -7,7 +7,7 @@ judges again, or an answer about what is known.
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from types import MappingProxyType
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -39,13 +39,19 @@ class GoalArgs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     value: float | None
 
 
+class ModeArgs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whether what is decided is also driven."""
+
+    control: Literal["monitor", "enforce"]
+
+
 class CancelArgs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which command to end before it is done."""
 
     id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
-Args = NoArgs | ArmArgs | QueryArgs | GoalArgs | CancelArgs
+Args = NoArgs | ArmArgs | QueryArgs | GoalArgs | CancelArgs | ModeArgs
 
 
 class Progress(Enum):
@@ -67,6 +73,11 @@ def _by_value(_operation: "Operation", intent: Intent, tick: TickRecord) -> Prog
     snapshot, c = tick.snapshot, intent.channel
     shown = snapshot.counts[c] == intent.counts and snapshot.qualities[c] == Quality.GOOD
     return Progress.DONE if intent.op == Op.CLEAR_GOAL or shown else Progress.UNDER_WAY
+
+
+def _by_control(_operation: "Operation", intent: Intent, tick: TickRecord) -> Progress:
+    taken = tick.monitor == (intent.op == Op.MONITOR)
+    return Progress.DONE if taken else Progress.NOT_TAKEN
 
 
 class Operation(NamedTuple):
@@ -110,6 +121,13 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
         ),
         "stop": Operation(_STOP, NoArgs, Op.STOP, ends_in=frozenset({Mode.TRIPPED})),
         "set-goal": Operation(_CMD, GoalArgs, Op.SET_GOAL, progress=_by_value),
+        "mode": Operation(
+            _CMD,
+            ModeArgs,
+            Op.MONITOR,
+            starts_in=frozenset({Mode.SAFE}),
+            progress=_by_control,
+        ),
         "reset": Operation(
             _CMD,
             NoArgs,

@@ -22,6 +22,7 @@ _SENTENCES: Mapping[str, str] = MappingProxyType(
         "unknown_op": "the device does not know this operation",
         "bad_args": "the arguments do not fit the operation",
         "envelope": "outside of what the device's envelope allows",
+        "local_control": "the device is configured otherwise, and that comes first",
         "wrong_state": "not possible in the mode that the device is in",
         "busy": "too many commands are unfinished; wait for their answers",
         "interrupted": "the device stopped while it was at it; it is not tried again",

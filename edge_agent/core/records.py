@@ -85,6 +85,8 @@ class Op(IntEnum):
     RESET = 4
     SET_GOAL = 5
     CLEAR_GOAL = 6
+    MONITOR = 7
+    ENFORCE = 8
 
 
 class Reading(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -12,6 +12,7 @@ from edge_agent.core.records import (
     Command,
     Intent,
     Mode,
+    Op,
     Proposal,
     Reading,
     Reason,
@@ -41,7 +42,8 @@ _NO_OPS: frozenset[int] = frozenset()
 
 
 class Options(NamedTuple):
-    """What else an agent is made with; none of it can change while it runs."""
+    """What else an agent is made with. A person may change over to monitor and back while it
+    runs, never out of a monitor that it was made with."""
 
     fallback: Fallback | None = None  # decides while the model is not trusted
     monitor: bool = False  # decide everything, drive nothing: never armed, always safe
@@ -74,7 +76,7 @@ class Agent:
         options: Options = _PLAIN,
     ) -> None:
         """`period_ns` is the longest planned time between two ticks."""
-        self._monitor = options.monitor
+        self._monitor = self._always_monitor = options.monitor
         self._fallback = options.fallback
         self._distrust_ns = trust.TRUSTED
         self._stands_in = False  # the fallback decided in the last tick
@@ -116,6 +118,7 @@ class Agent:
         self._last_ns = max(now_ns, self._last_ns)
         if intents:
             self._goals.take(intents)
+            self._change_over(intents)
         self._snapshot.add(self._goals.over(readings, now_ns), now_ns)
         snapshot = self._snapshot.at(now_ns)
         features, proposal, inputs = self._propose(snapshot, now_ns, dt_ns)
@@ -157,6 +160,14 @@ class Agent:
             fallback,
             self._monitor,
         )
+
+    def _change_over(self, intents: Sequence[Intent]) -> None:
+        """To monitor or back, while nothing is driven anyway."""
+        if self._supervisor.mode != Mode.SAFE:
+            return
+        for intent in intents:
+            if intent.op in (Op.MONITOR, Op.ENFORCE):
+                self._monitor = self._always_monitor or intent.op == Op.MONITOR
 
     def _propose(
         self, snapshot: Snapshot, now_ns: int, dt_ns: int

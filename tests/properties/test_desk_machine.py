@@ -15,7 +15,18 @@ from edge_agent.client.outcome import Outcome
 from edge_agent.core.records import Intent, Mode
 from tests.unit.authority.office import MS, Office, S, outcome, record
 
-OPS = ("arm", "disarm", "stop", "reset", "ping", "set-goal", "cancel", "query", "unheard-of")
+OPS = (
+    "arm",
+    "disarm",
+    "stop",
+    "reset",
+    "ping",
+    "set-goal",
+    "mode",
+    "cancel",
+    "query",
+    "unheard-of",
+)
 LONGEST_NS = 130 * S
 
 
@@ -55,6 +66,8 @@ class DeskMachine(RuleBasedStateMachine):
             args = {"id": self.sealed[-1][0] if self.sealed else "none"}
         elif op == "set-goal":
             args = {"channel": "supply_setpoint", "value": 15.0}
+        elif op == "mode":
+            args = {"control": "monitor"}
         sealed = office.sealed(op, kid, ttl=ttl, args=args, **wrong)
         command_id = f"c{office.counter}"
         stamp_ns = office.now_ns - age_ms * MS
@@ -92,7 +105,7 @@ class DeskMachine(RuleBasedStateMachine):
 
     def _settle(self, mode: int, intents: tuple[Intent, ...]) -> None:
         office = self.office
-        for answer in office.desk.settle(record(mode, office.now_ns, intents, None, {})):
+        for answer in office.desk.settle(record(mode, office.now_ns, intents, None, ({}, False))):
             self._heard(outcome(answer))
 
     @rule()

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from edge_agent.authority import desk
 from edge_agent.authority.desk import Desk
 from edge_agent.authority.keyring import Key, Keyring
 from edge_agent.authority.seal import seal
@@ -44,8 +45,10 @@ BOOT, SESSION = "b" * 16, "5" * 16
 class Office:
     """Sends, ticks, and keeps every answer."""
 
-    def __init__(self) -> None:
-        self.desk = Desk("ahu-7", KEYRING, ENVELOPE, Sessions(BOOT, SESSION, T0))
+    def __init__(self, *, monitor_only: bool = False) -> None:
+        place = desk.Office("ahu-7", KEYRING, ENVELOPE, monitor_only)
+        self.desk = Desk(place, Sessions(BOOT, SESSION, T0))
+        self.monitor = False  # what the next records say
         self.now_ns = T0
         self.counter = 0
         self.row = 0
@@ -96,7 +99,9 @@ class Office:
         """One tick that ends in `mode`: what the agent was asked, and what was answered."""
         self.now_ns += dt_ns
         intents = self.desk.intents(self.now_ns)
-        answers = self.desk.settle(record(mode, self.now_ns, intents, cause, self.shown))
+        answers = self.desk.settle(
+            record(mode, self.now_ns, intents, cause, (self.shown, self.monitor))
+        )
         self.answers += answers
         return [Op(i.op) for i in intents], [outcome(a) for a in answers]
 
@@ -116,7 +121,7 @@ def record(
     now_ns: int,
     intents: tuple[Intent, ...],
     cause: Reason | None,
-    shown: Mapping[int, int],
+    shown: tuple[Mapping[int, int], bool],
 ) -> TickRecord:
     channels = len(ENVELOPE.channel_names)
     return TickRecord(
@@ -125,7 +130,7 @@ def record(
         readings=(),
         intents=intents,
         snapshot=Snapshot(
-            tuple(shown.get(c, 0) for c in range(channels)),
+            tuple(shown[0].get(c, 0) for c in range(channels)),
             (0,) * channels,
             (0,) * channels,
         ),
@@ -134,4 +139,5 @@ def record(
         verdict=Verdict((0,) * len(ENVELOPE.actuators)),
         mode=mode,
         cause=cause,
+        monitor=shown[1],
     )

@@ -307,3 +307,37 @@ def test_a_key_without_the_role_cannot_stop_all() -> None:
 
 def test_a_stop_for_all_on_a_device_topic_is_for_another_device() -> None:
     assert Office().ask("stop", dev="_all").reason == "wrong_device"
+
+
+@pytest.mark.parametrize(("control", "op"), [("monitor", Op.MONITOR), ("enforce", Op.ENFORCE)])
+def test_the_mode_is_changed_while_the_device_is_safe(control: str, op: Op) -> None:
+    office = Office()
+    office.ask("mode", args={"control": control})
+    office.monitor = control == "monitor"
+    ops, (answer,) = office.tick(Mode.SAFE)
+    assert (ops, answer.st) == ([op], "done")
+
+
+def test_a_mode_that_the_agent_does_not_take_fails() -> None:
+    office = Office()
+    office.ask("mode", args={"control": "monitor"})
+    _, (answer,) = office.tick(Mode.SAFE)
+    assert (answer.st, answer.reason) == ("failed", "not_taken")
+
+
+@pytest.mark.parametrize("mode", [m for m in Mode if m != Mode.SAFE])
+def test_the_mode_is_not_changed_while_anything_may_move(mode: Mode) -> None:
+    office = Office()
+    office.tick(mode)
+    assert office.ask("mode", args={"control": "enforce"}).reason == "wrong_state"
+
+
+def test_a_monitor_that_is_configured_at_the_device_is_not_lifted_from_afar() -> None:
+    office = Office(monitor_only=True)
+    refused = office.ask("mode", args={"control": "enforce"})
+    assert (refused.reason, refused.why["control"]) == ("local_control", "monitor")
+    assert office.ask("mode", args={"control": "monitor"}).st == "accepted"
+
+
+def test_another_mode_is_none() -> None:
+    assert Office().ask("mode", args={"control": "yolo"}).reason == "bad_args"

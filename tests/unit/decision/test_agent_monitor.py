@@ -1,4 +1,4 @@
-"""Monitor mode: everything is decided and recorded, nothing is driven, and nobody can change it."""
+"""Monitor mode: everything is decided and recorded, nothing is driven; who can change it, when."""
 
 from collections.abc import Sequence
 
@@ -91,3 +91,35 @@ def test_a_lost_link_is_a_fault_only_where_something_is_driven() -> None:
     bench.tick_unarmed(Op.ARM)
     record = bench.tick_unarmed()
     assert (record.mode, record.cause) == (Mode.ARMING, Reason(Rule.LINK_LOST, 1, 0))
+
+
+def test_a_person_changes_over_to_monitor_and_back_while_the_device_is_safe() -> None:
+    bench = Bench()
+    assert bench.tick(Op.MONITOR).monitor
+    bench.armed()
+    assert bench.agent.command == SAFE
+    bench.tick(Op.DISARM)
+    while bench.tick().mode != Mode.SAFE:
+        pass
+    assert not bench.tick(Op.ENFORCE).monitor
+    bench.armed()
+    bench.ticks(20)
+    assert bench.agent.command.armed
+    assert bench.agent.command != SAFE
+
+
+@pytest.mark.parametrize(("first", "then"), [(Op.ENFORCE, Op.MONITOR), (Op.MONITOR, Op.ENFORCE)])
+def test_nothing_changes_over_while_it_is_armed(first: Op, then: Op) -> None:
+    bench = Bench()
+    before = bench.tick(first).monitor
+    bench.armed()
+    assert bench.tick(then).monitor == before
+    assert bench.agent.mode == Mode.ACTIVE
+
+
+def test_a_monitor_that_the_agent_was_made_with_is_never_lifted() -> None:
+    bench = Watched(options=MONITOR)
+    assert bench.tick_unarmed(Op.ENFORCE).monitor
+    bench.tick_unarmed(Op.ARM)
+    bench.live(60)
+    assert bench.agent.command == SAFE
