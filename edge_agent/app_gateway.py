@@ -28,6 +28,7 @@ from edge_agent.gateway.plane import PlaneJob
 from edge_agent.gateway.process import GatewayJob, run_gateway
 from edge_agent.recording.format import Header, channel_infos
 from edge_agent.recording.writer import SegmentWriter
+from edge_agent.service.tls import tls_context
 
 STATUS_WITHIN_S = 2.0
 _BYTES_PER_MB = 1_000_000
@@ -105,6 +106,7 @@ def _plane_job(settings: Settings) -> PlaneJob | None:
         socket_path=command_socket_path(settings),
         journal_path=state_folder(settings) / "plane.sqlite",
         password=plane_password(settings),
+        tls=tls_context(plane.ca_file, plane.cert_file, plane.key_file),
     )
 
 

@@ -7,6 +7,7 @@ a command by itself: one that got no answer may have been followed, and only `qu
 import queue
 import secrets
 import socket
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -55,6 +56,7 @@ class ClientOptions:
     by: str = ""
     username: str = ""
     password: str = field(default="", repr=False)
+    tls: ssl.SSLContext | None = None
 
 
 class DeviceClient:
@@ -254,6 +256,8 @@ class DeviceClient:
         client.suppress_exceptions = True
         if options.username:
             client.username_pw_set(options.username, options.password or None)
+        if options.tls is not None:
+            client.tls_set_context(options.tls)
         client.on_socket_open = _no_delay
         topics = [(self._topics.status, 1), (self._topics.resp, 1)]
         client.on_connect = lambda c, *_: c.subscribe(topics)

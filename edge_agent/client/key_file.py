@@ -23,6 +23,7 @@ from edge_agent.authority.topics import is_id
 from edge_agent.client.device import ClientOptions
 from edge_agent.core.errors import ConfigError
 from edge_agent.service.private_file import read_private
+from edge_agent.service.tls import tls_context
 
 _OWNER_ONLY = 0o600
 
@@ -37,6 +38,9 @@ class KeyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     port: int = 1883
     username: str = ""
     password: str = ""
+    ca_file: str = ""  # these three: beside the key file, or absolute
+    cert_file: str = ""
+    key_file: str = ""
 
     def __repr__(self) -> str:
         return f"KeyFile(device={self.device!r}, kid={self.kid!r})"
@@ -115,7 +119,12 @@ def read_key(path: Path, by: str) -> ClientOptions:
         by=by,
         username=key.username,
         password=key.password,
+        tls=tls_context(*(_beside(path, f) for f in (key.ca_file, key.cert_file, key.key_file))),
     )
+
+
+def _beside(path: Path, name: str) -> str:
+    return str(path.parent / name) if name else ""
 
 
 def _write_private(path: Path, content: bytes) -> None:

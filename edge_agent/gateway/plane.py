@@ -7,6 +7,7 @@ messages, and the control process notices what is late; it cannot make one.
 """
 
 import sqlite3
+import ssl
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,7 @@ class PlaneJob:
     socket_path: Path
     journal_path: Path
     password: str = ""
+    tls: ssl.SSLContext | None = None
 
 
 def link_options(job: PlaneJob) -> LinkOptions:
@@ -55,6 +57,7 @@ def link_options(job: PlaneJob) -> LinkOptions:
         status_topic=topics.status,
         will=offline("connection lost"),
         durable=True,
+        tls=job.tls,
     )
 
 

@@ -8,6 +8,7 @@ connection is what guarantees that nothing queued for one connection is sent on 
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections import deque
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ class LinkOptions:
     will: bytes = b""
     # The broker keeps the session, and each message until `ack`: for what may not get lost.
     durable: bool = False
+    tls: ssl.SSLContext | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,8 @@ class Session:
         client.max_inflight_messages_set(MAX_IN_FLIGHT)
         if self._options.username:
             client.username_pw_set(self._options.username, self._options.password or None)
+        if self._options.tls is not None:
+            client.tls_set_context(self._options.tls)
         if self._options.status_topic:
             client.will_set(self._options.status_topic, self._options.will, qos=1, retain=True)
         client.on_pre_connect = self._on_pre_connect
