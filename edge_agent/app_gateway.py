@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from edge_agent import __version__
+from edge_agent.app_commands import plane_tls
 from edge_agent.app_password import broker_password, plane_password
 from edge_agent.config import (
     Settings,
@@ -28,7 +29,6 @@ from edge_agent.gateway.plane import PlaneJob
 from edge_agent.gateway.process import GatewayJob, run_gateway
 from edge_agent.recording.format import Header, channel_infos
 from edge_agent.recording.writer import SegmentWriter
-from edge_agent.service.tls import tls_context
 
 STATUS_WITHIN_S = 2.0
 _BYTES_PER_MB = 1_000_000
@@ -106,7 +106,7 @@ def _plane_job(settings: Settings) -> PlaneJob | None:
         socket_path=command_socket_path(settings),
         journal_path=state_folder(settings) / "plane.sqlite",
         password=plane_password(settings),
-        tls=tls_context(plane.ca_file, plane.cert_file, plane.key_file),
+        tls=plane_tls(settings),
     )
 
 

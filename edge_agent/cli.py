@@ -208,12 +208,15 @@ def _add_run(verbs: _Verbs) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from edge_agent.app import run_control
-    from edge_agent.app_password import broker_password
+    from edge_agent.app_commands import plane_tls
+    from edge_agent.app_password import broker_password, plane_password
 
     settings = _settings(arguments)
     gateway: list[str] = []
-    if not arguments.no_gateway:
-        broker_password(settings)  # else its gateway would end again and again for want of it
+    if not arguments.no_gateway:  # its gateway would end again and again for want of these
+        broker_password(settings)
+        plane_password(settings)
+        plane_tls(settings)
         gateway = [sys.executable, "-m", "edge_agent", "gateway"]
         gateway += ["--with-parent", str(os.getpid())]
         for option, value in (("--config", arguments.config), ("--state-dir", arguments.state_dir)):
@@ -258,10 +261,11 @@ def _add_check(verbs: _Verbs) -> None:
 
 def _check(arguments: argparse.Namespace) -> int:
     from edge_agent.app import check
-    from edge_agent.app_password import broker_password
+    from edge_agent.app_password import broker_password, plane_password
 
     settings = _settings(arguments)
     broker_password(settings)
+    plane_password(settings)
     findings = check(settings)
     if arguments.json:
         _print_json(findings)

@@ -14,6 +14,11 @@ _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 _Nonce = Annotated[str, msgspec.Meta(max_length=16)]
 
 
+def _no_args() -> msgspec.Raw:
+    """An empty map."""
+    return msgspec.Raw(b"\x80")
+
+
 class Body(msgspec.Struct, frozen=True, kw_only=True):
     """One command. Unknown keys are ignored, unless `must` names them.
 
@@ -25,7 +30,7 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     id: _Id
     dev: _Id
     op: Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
-    args: msgspec.Raw = msgspec.Raw(b"\x80")
+    args: msgspec.Raw = msgspec.field(default_factory=_no_args)
     boot: _Nonce = ""
     sess: _Nonce = ""
     ctr: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
@@ -34,6 +39,16 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     by: Annotated[str, msgspec.Meta(max_length=64)] = ""
     dry: bool = False
     must: Annotated[tuple[_Id, ...], msgspec.Meta(max_length=16)] = ()
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Whether commands are taken, and what they must name. `why` says why not."""
+
+    on: bool
+    why: str = ""
+    boot: str = ""
+    sess: str = ""
+    agent: str = ""
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from edge_agent import __version__
+from edge_agent.authority.body import Status
 from edge_agent.authority.topics import ALL_STOP, topics_of
 from edge_agent.core.clock import NS_PER_S
 from edge_agent.core.command_ipc import MAX_SEALED_BYTES, Answer, Carried, LinkUp, Standing
@@ -63,7 +64,7 @@ def link_options(job: PlaneJob) -> LinkOptions:
 
 def offline(why: str) -> bytes:
     """The status of a device that takes no commands."""
-    return msgspec.msgpack.encode({"on": False, "why": why})
+    return msgspec.msgpack.encode(Status(on=False, why=why))
 
 
 class Carrier:
@@ -202,16 +203,8 @@ class Carrier:
         self._standing = standing
         if self._broken:
             return
-        self._link.set_status(
-            msgspec.msgpack.encode(
-                {
-                    "on": True,
-                    "boot": standing.boot,
-                    "sess": standing.session,
-                    "agent": __version__,
-                }
-            )
-        )
+        status = Status(on=True, boot=standing.boot, sess=standing.session, agent=__version__)
+        self._link.set_status(msgspec.msgpack.encode(status))
         if not met:
             return
         try:

@@ -189,6 +189,7 @@ def test_check_as_json_is_one_object_and_nothing_else(capsys: pytest.CaptureFixt
         "golden deviation",
         "serial",
         "broker",
+        "plane",
         "recordings",
     }
     assert findings["device"] == "air-handler"

@@ -1,0 +1,73 @@
+"""The control plane as an AsyncAPI document, from the types that decode it.
+
+Owns: docs/control-plane.asyncapi.json. Must not: say anything that the code does not do; the
+schemas are the types' own.
+"""
+
+import inspect
+from typing import Any, Final
+
+import msgspec
+
+from edge_agent.authority.body import Body, Reply, Status
+from edge_agent.authority.operations import OPERATIONS
+from edge_agent.authority.topics import ALL_STOP, topics_of
+
+_REF: Final = "#/components/schemas/{name}"
+_SEALED: Final = "msgpack [body, sig, kid]: body is a packed Body, sig is HMAC-SHA256, kid is text"
+
+
+def asyncapi(version: str) -> dict[str, Any]:
+    """AsyncAPI 3.0; payloads are msgpack, the schemas are of the decoded values."""
+    topics = topics_of("{device}")
+    args = [operation.args for operation in OPERATIONS.values()]
+    _, schemas = msgspec.json.schema_components([Status, Body, Reply, *args], ref_template=_REF)
+    for schema in schemas.values():
+        schema["description"] = inspect.cleandoc(schema["description"])
+    schemas["Body"]["properties"]["args"] = {
+        "description": "of the operation named by op",
+        "oneOf": [{"$ref": _REF.format(name=kind.__name__)} for kind in dict.fromkeys(args)],
+    }
+    schemas["Body"]["properties"]["op"]["examples"] = sorted(OPERATIONS)
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "edge-autonomy control plane",
+            "version": version,
+            "description": "See control-plane.md, which says what each answer means.",
+        },
+        "defaultContentType": "application/msgpack",
+        "channels": {
+            "status": _channel(topics.status, "Status"),
+            "cmd": _channel(topics.cmd, "Body", _SEALED),
+            "allStop": _channel(ALL_STOP, "Body", _SEALED),
+            "resp": _channel(topics.resp, "Reply"),
+        },
+        "operations": {
+            "sendStatus": _operation("send", "status", "retained, QoS 1, also the will"),
+            "receiveCommand": _operation("receive", "cmd", "never retained, QoS 1"),
+            "receiveAllStop": _operation("receive", "allStop", "never retained, QoS 1"),
+            "sendReply": _operation("send", "resp", "QoS 1"),
+        },
+        "components": {"schemas": schemas},
+    }
+
+
+def _channel(address: str, schema: str, description: str = "msgpack map") -> dict[str, Any]:
+    payload = {"$ref": _REF.format(name=schema)}
+    channel: dict[str, Any] = {
+        "address": address,
+        "messages": {schema: {"description": description, "payload": payload}},
+    }
+    if "{device}" in address:
+        channel["parameters"] = {"device": {"description": "[plane] id"}}
+    return channel
+
+
+def _operation(action: str, channel: str, summary: str) -> dict[str, Any]:
+    """From the device's side."""
+    return {
+        "action": action,
+        "channel": {"$ref": f"#/channels/{channel}"},
+        "summary": summary,
+    }

@@ -1,0 +1,55 @@
+"""The keyring's file: where it is looked for, and who else may not read it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edge_agent.app_commands import read_keyring
+from edge_agent.core.errors import ConfigError
+from edge_agent.gateway.plane_settings import PlaneSettings
+
+DOCUMENT = json.dumps({"ver": 4, "device": "ahu-7", "keys": []})
+
+
+def _write(path: Path, mode: int = 0o600) -> Path:
+    path.write_text(DOCUMENT)
+    path.chmod(mode)
+    return path
+
+
+def test_the_configured_file_is_read(tmp_path: Path) -> None:
+    path = _write(tmp_path / "k.json")
+    plane = PlaneSettings(id="ahu-7", keyring_file=str(path))
+    assert read_keyring(plane, {}).version == 4
+
+
+def test_else_the_credential_of_the_service(tmp_path: Path) -> None:
+    _write(tmp_path / "keyring", 0o400)
+    folder = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    assert read_keyring(PlaneSettings(id="ahu-7"), folder).version == 4
+
+
+def test_without_either_it_says_what_to_do() -> None:
+    with pytest.raises(ConfigError, match="LoadCredential") as caught:
+        read_keyring(PlaneSettings(id="ahu-7"), {})
+    assert caught.value.exit_code == 78
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o610])
+def test_a_file_that_others_may_touch_is_refused(tmp_path: Path, mode: int) -> None:
+    path = _write(tmp_path / "k.json", mode)
+    with pytest.raises(ConfigError, match="others can read or write it"):
+        read_keyring(PlaneSettings(id="ahu-7", keyring_file=str(path)), {})
+
+
+def test_a_folder_or_nothing_is_refused(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "none"):
+        with pytest.raises(ConfigError, match="cannot be read"):
+            read_keyring(PlaneSettings(id="ahu-7", keyring_file=str(path)), {})
+
+
+def test_another_devices_keyring_is_refused(tmp_path: Path) -> None:
+    path = _write(tmp_path / "k.json")
+    with pytest.raises(ConfigError, match="not of 'ahu-8'"):
+        read_keyring(PlaneSettings(id="ahu-8", keyring_file=str(path)), {})
