@@ -40,7 +40,7 @@ log_type none
 class PlaneSite:
     """Starts broker and agent; ends everything that it started. Use as a context manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, protocol: str = "5") -> None:
         self._stack = ExitStack()
         self.folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="plane-")))
         self.secrets = {kid: secrets.token_bytes(32) for kid in ("ops", "halt")}
@@ -50,7 +50,7 @@ class PlaneSite:
         self.config = self.folder / "agent.toml"
         self.config.write_text(
             f'[plane]\nid = "{DEVICE}"\nport = {self.broker.port}\nkeepalive_s = 2\n'
-            f'keyring_file = "{self.keyring}"\n',
+            f'keyring_file = "{self.keyring}"\nprotocol = "{protocol}"\n',
             encoding="utf-8",
         )
         self.state = self.folder / "state"

@@ -127,8 +127,9 @@ def test_a_command_under_way_when_all_is_killed_is_reported_and_not_run_again(
     assert ops.command("ping").data["mode"] == "SAFE"
 
 
-def test_a_retained_command_that_waits_for_a_device_is_refused() -> None:
-    with PlaneSite() as site:
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_a_retained_command_that_waits_for_a_device_is_refused(protocol: str) -> None:
+    with PlaneSite(protocol) as site:
         site.broker.start()
         ops = site.client()
         body = {"id": "r", "dev": DEVICE, "op": "stop", "ctr": 1, "ttl": 9000}
@@ -137,6 +138,10 @@ def test_a_retained_command_that_waits_for_a_device_is_refused() -> None:
         refused = ops.wait("r", 20)
         assert (refused.st, refused.reason) == ("rejected", "retained")
         assert ops.command("ping").data["mode"] == "SAFE"
+        late = ops.compose("stop")
+        os.kill(site.gateway_pid(), signal.SIGKILL)  # the broker keeps its session
+        ops.publish(msgspec.msgpack.encode(late))
+        assert ops.wait(late["id"], 20).reason == "stale_session"
 
 
 def test_a_keyring_that_others_can_read_is_refused() -> None:
