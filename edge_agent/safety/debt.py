@@ -18,10 +18,7 @@ def after(debt_ns: int, elapsed_ns: int, limit_ns: int, *, bad: bool) -> int:
 
     Time that did not pass, or went back, changes nothing.
     """
-    if elapsed_ns <= 0:
-        return debt_ns
+    passed_ns = max(0, elapsed_ns)
     if bad:
-        grown_ns = debt_ns + elapsed_ns
-        return grown_ns if grown_ns <= limit_ns else limit_ns + 1
-    left_ns = debt_ns - elapsed_ns // RECOVERY
-    return max(0, left_ns)
+        return min(debt_ns + passed_ns, limit_ns + 1)
+    return max(0, debt_ns - passed_ns // RECOVERY)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 _ENVELOPE = "edge_agent/safety/envelope.py"
+_TWIN = "firmware_bridge/device/envelope.c"
 
 # (file, text, its replacement, whether the tests must let it pass)
 PLANTED: tuple[tuple[str, str, str, bool], ...] = (
@@ -14,6 +15,10 @@ PLANTED: tuple[tuple[str, str, str, bool], ...] = (
     (_ENVELOPE, "if not low <= counts <= high:", "if not low <= counts:", False),
     (_ENVELOPE, "_exclude(envelope, state, command, reasons)\n    locks", "pass\n    locks", False),
     ("edge_agent/safety/gate.py", "if whole is None:", "if False:", False),
+    # Nothing left, and less than nothing, are both nothing.
+    (_TWIN, "if (left < 0) {", "if (left <= 0) {", True),
+    (_TWIN, "counts && counts <= ENVELOPE_MOTIONS[i].max_counts", "counts", False),
+    (_TWIN, "exclude(state, k, verdict);", "(void)0;", False),
 )
 
 # Key of a mutant -> why no test can, or need, tell it from the original.
@@ -25,7 +30,7 @@ ALLOWED: Mapping[str, str] = MappingProxyType(
         "envelope.py:_booked: constant + 1: 0 #7": _EQUAL,
         "envelope.py:_booked: boolean: True": _LENGTHS,
         "envelope.py:_follow: comparison 1 GtE: target > last": _EQUAL,
-        "envelope.py:_follow: comparison 1 LtE: budget < full": _EQUAL,
+        "envelope.py:_follow: comparison 1 LtE: earned < full": _EQUAL,
         "envelope.py:_ramp: comparison 1 GtE: safe > last": _EQUAL,
         "gate.py:admit: boolean: True": _LENGTHS,
     }

@@ -1,168 +1,152 @@
 """Mutation testing of the code that keeps the machine safe: `make mutate`.
 
-Every mutant is a small wrong version of one file of `edge_agent/safety`. For each, a fresh
-process runs the tests of that room; tests that still pass have missed it. The run fails on a
+Every mutant is a small wrong version of one file, in Python or in C. For each, a process of its
+own runs the tests that judge that file; tests that still pass have missed it. The run fails on a
 survivor that `allowed.py` does not explain, on an entry there that does not survive, on a planted
 mutant that does not do what it must, when a process tests nothing, and when fewer mutants were
 evaluated than discovered: a gate that can skip reports what it likes.
+
+Results are kept as they come (see `store.py`); a run that was cut goes on where it stopped.
 """
 
 import argparse
 import os
-import random
-import shutil
-import subprocess
 import sys
-import tempfile
-import time
-from pathlib import Path
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
-from tests.architecture.source import ROOT, repository_files
+from tests.mutation import store
 from tests.mutation.allowed import ALLOWED, PLANTED
-from tests.mutation.operators import Mutant, mutants
+from tests.mutation.farm import Farm
+from tests.mutation.operators import Mutant
+from tests.mutation.server import BROKEN, SURVIVED, Job
+from tests.mutation.store import Result, Store
+from tests.mutation.targets import Target, targets
 
-ROOM = "edge_agent/safety/"
-# Quick and near first, so that most mutants die in a second; a survivor meets all of them.
-STAGES = (
-    ("tests/unit/safety", "--deselect", "tests/unit/safety/test_cells.py"),
-    (
-        "tests/unit/safety/test_cells.py",
-        "tests/properties/test_envelope_sweep.py",
-        "tests/properties/test_agent.py",
-        "tests/unit/decision",
-        "tests/unit/sim/test_inspector.py",
-    ),
-    ("tests/properties/test_proofs.py", "tests/properties/test_proofs_bounds.py"),
-    ("tests/unit/sim/test_attack.py", "tests/firmware/test_envelope_c.py"),
-)
-_TIMEOUT_S = 300
-_NOTHING_COLLECTED = 5
-
-
-class Outcome(NamedTuple):
-    """What became of one mutant."""
-
-    mutant: Mutant
-    survived: bool
+_UNCHANGED = "planted: nothing but a comment"
+_BASE_LIMIT_S = 300.0  # a stage of the unchanged file
+# A mutant's stage: so much longer than the unchanged one took, for a machine shared with others.
+_LIMIT_FACTOR, _LIMIT_EXTRA_S = 8, 10
 
 
 def main() -> int:
     """Exit 0 only if every mutant was evaluated and every survivor is explained."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else "")
     parser.add_argument("--file", action="append", metavar="NAME", help="only this file")
-    parser.add_argument("--sample", type=int, metavar="N", help="so many, drawn by --seed")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--list", action="store_true", help="count them and stop")
+    parser.add_argument("--only", metavar="TEXT", help="mutants with TEXT in their key; not kept")
+    parser.add_argument("--workers", type=int, default=1, metavar="N")
+    parser.add_argument("--list", action="store_true", help="count the mutants and stop")
     arguments = parser.parse_args()
     os.nice(10)
-    found = [m for path in _files(arguments.file) for m in mutants(path, _text(path))]
-    print(f"{len(found)} mutants discovered in {len({m.path for m in found})} files")
+    chosen = list(targets(arguments.file))
+    found = {target: target.mutants() for target in chosen}
+    print(f"{sum(map(len, found.values()))} mutants discovered in {len(chosen)} files")
     if arguments.list:
         return 0
-    chosen = found
-    if arguments.sample is not None and arguments.sample < len(found):
-        chosen = random.Random(arguments.seed).sample(found, arguments.sample)
-        print(f"a sample of {len(chosen)}, seed {arguments.seed}: not the whole gate")
-    with tempfile.TemporaryDirectory() as folder:
-        room = Path(folder)
-        _copy(room)
-        if not _passes(room):
-            print("the tests fail without any mutant")
-            return 1
-        start_s = time.monotonic()
-        problems = _planted_problems(room)
-        outcomes = []
-        for count, mutant in enumerate(chosen, start=1):
-            outcomes.append(_evaluated(room, mutant))
-            if count % 50 == 0:
-                print(f"{count} of {len(chosen)}", flush=True)
-        problems += _verdict(outcomes, chosen)
-        survived = sum(o.survived for o in outcomes)
-        minutes = (time.monotonic() - start_s) / 60
-        print(f"{len(outcomes)} evaluated, {survived} survived, {minutes:.1f} min")
+    problems: list[str] = []
+    state = store.state()
+    with Farm(arguments.workers) as farm:
+        for target in chosen:
+            if arguments.only:
+                problems += _part(farm, target, found[target], arguments.only)
+                continue
+            kept = Store(target.path, state)
+            _evaluate(farm, target, found[target], kept)
+            problems += _verdict(target, found[target], kept.results)
+            print(summary(target.path, found[target], kept.results), flush=True)
     for words in problems:
         print(f"PROBLEM {words}")
     return 1 if problems else 0
 
 
-def _files(names: list[str] | None) -> list[str]:
-    paths = [p for p in repository_files() if p.startswith(ROOM) and p.endswith(".py")]
-    return [p for p in paths if not names or p.rsplit("/", 1)[-1] in names]
+def _evaluate(farm: Farm, target: Target, found: Sequence[Mutant], kept: Store) -> None:
+    """Evaluate and keep what is not kept yet, first what shows that the tests can judge."""
+    versions = [*planted(target), *found]
+    todo = [mutant for mutant in versions if mutant.key not in kept.results]
+    if not todo:
+        return
+    limits_s = _limits_s(farm, target, kept)
+    jobs = [_job(target, mutant.source, limits_s) for mutant in todo]
+    for count, (mutant, answer) in enumerate(zip(todo, farm.answers(jobs), strict=True), start=1):
+        kept.add(Result(mutant.key, answer.end, answer.by, round(sum(answer.seconds), 2)))
+        if answer.end == SURVIVED:
+            print(f"survived: {target.path}:{mutant.line} {mutant.key}", flush=True)
+        if count % 50 == 0:
+            print(f"{target.path}: {count} of {len(todo)}", flush=True)
 
 
-def _text(path: str) -> str:
-    return (ROOT / path).read_text(encoding="utf-8")
+def _limits_s(farm: Farm, target: Target, kept: Store) -> list[float]:
+    """How long each stage may take; the tests must pass on the file with a comment more."""
+    mark = "/* the same */" if target.path.endswith(".c") else "# the same"
+    job = _job(target, f"{target.text()}{mark}\n", [_BASE_LIMIT_S] * len(target.stages))
+    (answer,) = farm.answers([job._replace(keep_bytecode=True)])
+    if answer.end != SURVIVED:
+        raise SystemExit(f"{target.path}: the tests fail without a mutant: {answer}")
+    kept.add(Result(_UNCHANGED, answer.end, answer.by, round(sum(answer.seconds), 2)))
+    return [_LIMIT_EXTRA_S + _LIMIT_FACTOR * seconds for seconds in answer.seconds]
 
 
-def _copy(room: Path) -> None:
-    """The project as it stands; the tests import it from there, not from the installation."""
-    for path in repository_files():
-        target = room / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / path, target)
+def _job(target: Target, source: str, limits_s: list[float]) -> Job:
+    stages = [list(stage) for stage in target.stages]
+    return Job(target.path, source, list(target.compiler), stages, limits_s, keep_bytecode=False)
 
 
-def _passes(room: Path) -> bool:
-    """Whether every stage passes; a stage that collects nothing is an error, not a pass."""
-    for stage in STAGES:
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *stage]
-        environment = {**os.environ, "PYTHONPATH": str(room), "PYTHONDONTWRITEBYTECODE": "1"}
-        try:
-            done = subprocess.run(
-                command,
-                cwd=room,
-                env=environment,
-                timeout=_TIMEOUT_S,
-                capture_output=True,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return False
-        if done.returncode == _NOTHING_COLLECTED:
-            raise SystemExit(f"no test was selected by {stage}")
-        if done.returncode:
-            return False
-    return True
+def _part(farm: Farm, target: Target, found: Sequence[Mutant], text: str) -> Iterator[str]:
+    """Some mutants, told one by one; a survivor is a problem, explained or not."""
+    some = [mutant for mutant in found if text in mutant.key]
+    limits_s = [_BASE_LIMIT_S] * len(target.stages)
+    jobs = (_job(target, mutant.source, limits_s) for mutant in some)
+    for mutant, answer in zip(some, farm.answers(jobs), strict=True):
+        print(f"{answer.end}: line {mutant.line} {mutant.key}: {answer.by}", flush=True)
+        if answer.end in {SURVIVED, BROKEN}:
+            yield f"{answer.end}: {mutant.key}"
 
 
-def _evaluated(room: Path, mutant: Mutant) -> Outcome:
-    target = room / mutant.path
-    target.write_text(mutant.source, encoding="utf-8")
-    try:
-        survived = _passes(room)
-    finally:
-        shutil.copyfile(ROOT / mutant.path, target)
-    if survived:
-        print(f"survived: line {mutant.line} {mutant.key}", flush=True)
-    return Outcome(mutant, survived)
+def planted(target: Target) -> list[Mutant]:
+    """The controls of one file: changes that change nothing, and changes that nobody may miss."""
+    text = target.text()
+    versions = []
+    for path, old, new, _ in PLANTED:
+        if path == target.path:
+            if text.count(old) != 1:
+                raise SystemExit(f"{path}: {text.count(old)} places read {old!r}")
+            versions.append(Mutant(path, 0, f"planted: {new}", text.replace(old, new)))
+    return versions
 
 
-def _planted_problems(room: Path) -> list[str]:
-    """Two kinds of control: changes that change nothing, and changes that nobody may miss."""
-    problems = []
-    for path, old, new, must_survive in PLANTED:
-        text = _text(path)
-        if text.count(old) != 1:
-            problems.append(f"planted: {text.count(old)} places of {path} read {old!r}")
-            continue
-        outcome = _evaluated(room, Mutant(path, 0, f"planted: {new}", text.replace(old, new)))
-        if outcome.survived != must_survive:
-            problems.append(f"planted: {new!r} {'survived' if outcome.survived else 'died'}")
-    return problems
+def _verdict(target: Target, found: Sequence[Mutant], results: dict[str, Result]) -> Iterator[str]:
+    """What is wrong with the results of one file."""
+    keys = {mutant.key for mutant in found}
+    if not keys or len(keys) != len(found):
+        yield f"{target.path}: {len(found)} mutants, {len(keys)} keys"
+    if missing := keys - set(results):
+        yield f"{target.path}: {len(keys) - len(missing)} evaluated of {len(keys)}"
+    for key in sorted(keys & set(results)):
+        end = results[key].end
+        if end == BROKEN:
+            yield f"{key}: could not be evaluated: {results[key].by}"
+        if end == SURVIVED and key not in ALLOWED:
+            yield f"survived without a reason: {key}"
+        if end != SURVIVED and key in ALLOWED:
+            yield f"allowed, and did not survive: {key}"
+    yield from _planted_problems(target, results)
 
 
-def _verdict(outcomes: list[Outcome], chosen: list[Mutant]) -> list[str]:
-    problems = []
-    if len(outcomes) != len(chosen) or not chosen:
-        problems.append(f"{len(outcomes)} evaluated of {len(chosen)}")
-    for outcome in outcomes:
-        key = outcome.mutant.key
-        if outcome.survived and key not in ALLOWED:
-            problems.append(f"survived without a reason: {key}")
-        if not outcome.survived and key in ALLOWED:
-            problems.append(f"allowed, and did not survive: {key}")
-    return problems
+def _planted_problems(target: Target, results: dict[str, Result]) -> Iterator[str]:
+    must = {f"planted: {new}": lives for path, _, new, lives in PLANTED if path == target.path}
+    for key, lives in {_UNCHANGED: True, **must}.items():
+        end = results[key].end if key in results else "not evaluated"
+        if key not in results or end == BROKEN or (end == SURVIVED) != lives:
+            yield f"{target.path}: {key!r}: {end}"
+
+
+def summary(path: str, found: Sequence[Mutant], results: dict[str, Result]) -> str:
+    """One line: how the mutants of one file ended."""
+    ends = Counter(results[m.key].end for m in found if m.key in results)
+    explained = sum(m.key in ALLOWED for m in found)
+    minutes = sum(result.seconds for result in results.values()) / 60
+    classes = ", ".join(f"{ends[end]} {end}" for end in sorted(ends))
+    return f"{path}: {len(found)} discovered: {classes} ({explained} explained), {minutes:.1f} min"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Small wrong versions of a source file: one change each, by syntax tree.
+"""Small wrong versions of a Python file: one change each, found in the syntax tree.
 
 Owns: the operators and where they apply. Annotations, docstrings, imports and signatures are
-left alone: changing them changes no decision.
+left alone: changing them changes no decision. Only the changed place is written anew; the rest
+of the text stays as it is, so that no test can notice a mutant by its layout.
 """
 
 import ast
@@ -47,24 +48,30 @@ class Mutant(NamedTuple):
     source: str
 
 
+class _Place(NamedTuple):
+    """A node that may be changed, and how to reach it."""
+
+    function: str
+    parent: ast.AST
+    field: tuple[str, int | None]
+    node: ast.AST
+    text: ast.JoinedStr | None  # the formatted string around it: inside, positions are not known
+
+
 def mutants(path: str, text: str) -> Iterator[Mutant]:
     """Every mutant of one file, in a fixed order."""
-    tree = ast.parse(text)
     seen: dict[str, int] = {}
-    for function, parent, field, node in _places(tree, "module"):
-        for operator, changed in _changes(node):
-            before = ast.unparse(node)
-            _put(parent, field, changed)
-            source = ast.unparse(tree)
-            _put(parent, field, node)
-            key = f"{path.rsplit('/', 1)[-1]}:{function}: {operator}: {before[:80]}"
+    for place in _places(ast.parse(text), "module", None):
+        for operator, old, new in _changes(place.node):
+            before = ast.unparse(place.node)
+            key = f"{path.rsplit('/', 1)[-1]}:{place.function}: {operator}: {before[:80]}"
             seen[key] = seen.get(key, 0) + 1
             number = f" #{seen[key]}" if seen[key] > 1 else ""
-            yield Mutant(path, getattr(node, "lineno", 0), key + number, source + "\n")
+            line = getattr(place.node, "lineno", 0)
+            yield Mutant(path, line, key + number, _changed(text, place, old, new))
 
 
-def _places(node: ast.AST, function: str) -> Iterator[tuple[str, ast.AST, Any, ast.AST]]:
-    """(enclosing function, parent, (field, index), node) of what may be changed."""
+def _places(node: ast.AST, function: str, text: ast.JoinedStr | None) -> Iterator[_Place]:
     for name, value in ast.iter_fields(node):
         if name in {"annotation", "returns", "decorator_list", "bases"}:
             continue
@@ -75,8 +82,26 @@ def _places(node: ast.AST, function: str) -> Iterator[tuple[str, ast.AST, Any, a
             if isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant):
                 continue  # a docstring
             inner = item.name if isinstance(item, ast.FunctionDef) else function
-            yield inner, node, (name, at), item
-            yield from _places(item, inner)
+            around = text or (item if isinstance(item, ast.JoinedStr) else None)
+            yield _Place(inner, node, (name, at), item, text)
+            yield from _places(item, inner, around)
+
+
+def _changed(text: str, place: _Place, old: Any, new: ast.AST) -> str:
+    """`text` with the source of `old` replaced by that of `new`."""
+    if place.text is None:
+        words = ast.unparse(new)
+        if isinstance(new, ast.expr):
+            words = f"({words})"
+    else:
+        _put(place.parent, place.field, new)
+        old, words = place.text, ast.unparse(place.text)
+        _put(place.parent, place.field, place.node)
+    lines = text.encode().splitlines(keepends=True)
+    start = sum(map(len, lines[: old.lineno - 1])) + old.col_offset
+    end = sum(map(len, lines[: old.end_lineno - 1])) + old.end_col_offset
+    whole = b"".join(lines)
+    return (whole[:start] + words.encode() + whole[end:]).decode()
 
 
 def _put(parent: ast.AST, field: tuple[str, int | None], node: ast.AST) -> None:
@@ -87,7 +112,16 @@ def _put(parent: ast.AST, field: tuple[str, int | None], node: ast.AST) -> None:
         getattr(parent, name)[at] = node
 
 
-def _changes(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+def _changes(node: ast.AST) -> Iterator[tuple[str, ast.AST, ast.AST]]:
+    """(operator, what it replaces, by what)."""
+    if isinstance(node, ast.If):
+        yield "if negated", node.test, ast.UnaryOp(ast.Not(), node.test)
+    else:
+        for operator, changed in _versions(node):
+            yield operator, node, changed
+
+
+def _versions(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
     if isinstance(node, ast.Compare):
         for k, op in enumerate(node.ops):
             for other in _COMPARISONS[type(op)]:
@@ -129,11 +163,7 @@ def _constant_changes(value: object) -> Iterator[tuple[str, ast.AST]]:
 
 
 def _statement_changes(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
-    if isinstance(node, ast.If):
-        changed = copy.copy(node)
-        changed.test = ast.UnaryOp(ast.Not(), node.test)
-        yield "if negated", changed
-    elif isinstance(node, ast.Return) and node.value is not None:
+    if isinstance(node, ast.Return) and node.value is not None:
         if not (isinstance(node.value, ast.Constant) and node.value.value is None):
             yield "returns None", ast.Return(ast.Constant(None))
     elif isinstance(node, ast.AugAssign):

@@ -1,0 +1,194 @@
+"""The runner cannot report a gate that it did not run, and tells every end of a mutant apart."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.source import ROOT
+from tests.mutation import server
+from tests.mutation.allowed import ALLOWED, PLANTED
+from tests.mutation.mutate import _UNCHANGED, _verdict, planted, summary
+from tests.mutation.operators import Mutant
+from tests.mutation.server import BROKEN, CRASHED, KILLED, REFUSED, SURVIVED, TIMED_OUT, Answer, Job
+from tests.mutation.store import Result, Store, state
+from tests.mutation.targets import Target, targets
+
+TARGET = Target("edge_agent/safety/a.py", (), (("tests",),))
+MUTANT = Mutant(TARGET.path, 1, "a.py:f: comparison", "")
+ALIVE = Result(_UNCHANGED, SURVIVED, "", 1.0)
+
+
+def verdict(end: str, *more: Result, found: tuple[Mutant, ...] = (MUTANT,)) -> list[str]:
+    results = [Result(MUTANT.key, end, "", 1.0), *(more or (ALIVE,))]
+    return list(_verdict(TARGET, found, {r.key: r for r in results if r.end}))
+
+
+# ---- the verdict ----
+
+
+def test_fewer_evaluated_than_discovered_fails() -> None:
+    assert "0 mutants" in verdict(KILLED, found=())[0]
+    assert verdict("") == [f"{TARGET.path}: 0 evaluated of 1"]
+
+
+def test_two_mutants_of_one_name_fail() -> None:
+    assert "2 mutants, 1 keys" in verdict(KILLED, found=(MUTANT, MUTANT))[0]
+
+
+@pytest.mark.parametrize("end", [KILLED, TIMED_OUT, REFUSED, CRASHED])
+def test_a_mutant_that_was_noticed_is_no_problem(end: str) -> None:
+    assert verdict(end) == []
+
+
+def test_a_survivor_without_a_reason_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert verdict(SURVIVED) == [f"survived without a reason: {MUTANT.key}"]
+    monkeypatch.setattr("tests.mutation.mutate.ALLOWED", {MUTANT.key: "equal"})
+    assert verdict(SURVIVED) == []
+
+
+def test_an_allowed_mutant_that_dies_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.mutation.mutate.ALLOWED", {MUTANT.key: "equal"})
+    assert verdict(KILLED) == [f"allowed, and did not survive: {MUTANT.key}"]
+
+
+def test_a_process_that_tested_nothing_fails() -> None:
+    assert "could not be evaluated" in verdict(BROKEN)[0]
+
+
+@pytest.mark.parametrize("end", [KILLED, BROKEN])
+def test_tests_that_fail_on_the_unchanged_file_fail_the_gate(end: str) -> None:
+    assert _UNCHANGED in verdict(KILLED, ALIVE._replace(end=end))[0]
+    assert "not evaluated" in verdict(KILLED, Result("other", KILLED, "", 1.0))[0]
+
+
+@pytest.mark.parametrize(("end", "lives"), [(KILLED, True), (SURVIVED, False), (BROKEN, False)])
+def test_a_planted_mutant_that_does_not_do_what_it_must_fails(
+    end: str, lives: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.mutation.mutate.PLANTED", ((TARGET.path, "old", "new", lives),))
+    planted_one = Result("planted: new", end, "", 1.0)
+    assert "'planted: new'" in verdict(KILLED, ALIVE, planted_one)[0]
+    assert "not evaluated" in verdict(KILLED, ALIVE)[0]
+
+
+def test_every_class_is_counted() -> None:
+    other = MUTANT._replace(key="a.py:f: other")
+    results = {MUTANT.key: Result(MUTANT.key, KILLED, "", 60.0), _UNCHANGED: ALIVE}
+    results[other.key] = Result(other.key, TIMED_OUT, "", 59.0)
+    line = summary(TARGET.path, [MUTANT, other], results)
+    assert line == f"{TARGET.path}: 2 discovered: 1 killed, 1 timeout (0 explained), 2.0 min"
+
+
+# ---- what is mutated ----
+
+
+def test_every_file_of_the_room_and_the_core_in_c_are_mutated() -> None:
+    room = {str(p.relative_to(ROOT)) for p in (ROOT / "edge_agent/safety").rglob("*.py")}
+    code = {path for path in room if not path.endswith("__init__.py")}
+    assert {t.path for t in targets(None)} == code | {"firmware_bridge/device/envelope.c"}
+    assert [t.path for t in targets(["debt.py"])] == ["edge_agent/safety/debt.py"]
+
+
+def test_every_named_test_exists() -> None:
+    words = [word for t in targets(None) for stage in t.stages for word in stage]
+    paths = {w.split("=")[-1].split("::")[0] for w in words if "tests/" in w}
+    assert {path for path in paths if not (ROOT / path).exists()} == set()
+
+
+def test_every_planted_text_stands_once_and_both_kinds_are_planted() -> None:
+    assert sum(len(planted(target)) for target in targets(None)) == len(PLANTED)
+    for language in (".py", ".c"):
+        kinds = {lives for path, _, _, lives in PLANTED if path.endswith(language)}
+        assert kinds == {True, False}
+
+
+def test_every_allowed_mutant_exists() -> None:
+    known = {m.key for target in targets(None) for m in target.mutants()}
+    assert set(ALLOWED) - known == set()
+
+
+# ---- the store ----
+
+
+def test_a_run_that_was_cut_goes_on_and_a_stale_result_is_not_used(tmp_path: Path) -> None:
+    store = Store("a/b.py", "state", tmp_path)
+    store.add(ALIVE)
+    store.add(Result("a", KILLED, "test", 1.0))
+    (file,) = tmp_path.iterdir()
+    with file.open("a") as half:
+        half.write('["b", "kil')
+    assert set(Store("a/b.py", "state", tmp_path).results) == {_UNCHANGED, "a"}
+    assert Store("a/b.py", "other state", tmp_path).results == {}
+    assert Store("a/b.py", "state", tmp_path).results == {}
+
+
+def test_the_state_is_that_of_code_and_tests() -> None:
+    assert state() == state()
+    assert len(state()) == 64
+
+
+# ---- the server, with a small project of its own ----
+
+CODE = "def half(a):\n    return a // 2\n"
+TEST = "import code_of_it\n\ndef test_half():\n    assert code_of_it.half(4) == 2\n"
+STAGE = ["test_of_it.py"]
+
+
+def job(source: str, stage: list[str] = STAGE, limit_s: float = 60.0, compiler: str = "") -> Job:
+    """A job that runs the test twice."""
+    words = [compiler] if compiler else []
+    return Job("code_of_it.py", source, words, [stage, stage], [limit_s, limit_s], False)
+
+
+ENDS = {
+    "the same": (job(CODE + "# the same\n"), SURVIVED, ""),
+    "wrong": (job(CODE.replace("//", "*")), KILLED, "test_of_it.py::test_half"),
+    "no such name": (job("def other(): pass\n"), KILLED, "test_of_it.py::test_half"),
+    "not Python": (job("def half(:\n"), KILLED, "test_of_it.py (not importable)"),
+    "does not end": (job("while True: pass\n", limit_s=2.0), TIMED_OUT, "stage 1, signal 14"),
+    "crashes": (job("import os\nos.abort()\n"), CRASHED, "stage 1, signal 6"),
+    "leaves as if all were well": (job("import os\nos._exit(0)\n"), BROKEN, "stage 1"),
+    "no test selected": (job(CODE, ["test_of_it.py", "-k", "nothing"]), BROKEN, "stage 1"),
+    "no such file": (job(CODE, ["no_such_file.py"]), BROKEN, "stage 1"),
+    "refused": (job(CODE, compiler="false"), REFUSED, "false"),
+    "accepted": (job(CODE, compiler="true"), SURVIVED, ""),
+}
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Answer]:
+    """What one server says to all of `ENDS`, one after the other."""
+    project = tmp_path_factory.mktemp("project")
+    (project / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
+    (project / "code_of_it.py").write_text(CODE)
+    (project / "test_of_it.py").write_text(TEST)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.mutation.server"],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": f"{project}:{ROOT}"},
+        input="".join(json.dumps(one) + "\n" for one, _, _ in ENDS.values()),
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert (project / "code_of_it.py").read_text() == CODE, "the file is as it was"
+    lines = done.stdout.splitlines()
+    return {name: Answer(*json.loads(line)) for name, line in zip(ENDS, lines, strict=True)}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_every_end_is_told_from_the_others(name: str, answers: dict[str, Answer]) -> None:
+    _, end, by = ENDS[name]
+    assert answers[name].end == end
+    assert by in answers[name].by
+    assert len(answers[name].seconds) == {SURVIVED: 2, KILLED: 1}.get(end, 0) or end == BROKEN
+
+
+def test_a_server_that_knows_the_project_already_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SystemExit, match=r"imported before the fork.*edge_agent"):
+        server.refuse_early_imports({"edge_agent.safety", "numpy"})
+    server.refuse_early_imports({"numpy", "tests"})
