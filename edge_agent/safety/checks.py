@@ -106,12 +106,13 @@ def _agreement_problems(s: SensorLimits, envelope: Envelope) -> Iterator[str]:
         if not s.agreement.reason.strip():
             yield f"{s.name}: no agreement and no reason given"
         return
-    others = [o for o in envelope.sensors if o.name == s.agreement.sensor and o is not s]
-    if not others:
+    named = (o for o in envelope.sensors if o.name == s.agreement.sensor and o is not s)
+    other = next(named, None)
+    if other is None:
         yield f"{s.name}: agreement names the unknown sensor {s.agreement.sensor!r}"
         return
-    if (others[0].unit, others[0].counts_per_unit) != (s.unit, s.counts_per_unit):
-        yield f"{s.name}: agreement needs the same unit and resolution as {others[0].name}"
+    if (other.unit, other.counts_per_unit) != (s.unit, s.counts_per_unit):
+        yield f"{s.name}: agreement needs the same unit and resolution as {other.name}"
     if s.agreement.max_difference_counts < 0 or s.agreement.within_ns <= 0:
         yield f"{s.name}: agreement needs max_difference_counts >= 0 and within_ns > 0"
 

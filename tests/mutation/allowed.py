@@ -26,6 +26,9 @@ _EQUAL = "at equality both branches give the same value"
 _LENGTHS = "the two lengths were made equal, or compared, just before"
 ALLOWED: Mapping[str, str] = MappingProxyType(
     {
+        "agreement.py:step: boolean: True": _LENGTHS,
+        "effects.py:step: statement deleted: continue": "it only saves the work of adding nothing",
+        "envelope.py:step: comparison 1 GtE: dt_ns > DT_MAX_NS": _EQUAL,
         "envelope.py:_booked: comparison 1 GtE: budget > full": _EQUAL,
         "envelope.py:_booked: constant + 1: 0 #7": _EQUAL,
         "envelope.py:_booked: boolean: True": _LENGTHS,

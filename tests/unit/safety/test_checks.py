@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edge_agent.core.errors import ConfigError
-from edge_agent.safety.checks import require_sound
+from edge_agent.safety.checks import INT16, INT32, PRODUCT_MAX, TIME_MAX_NS, require_sound
 from edge_agent.safety.devices.air_handler import ENVELOPE
 from edge_agent.safety.limits import (
     Agreement,
@@ -195,6 +195,7 @@ BAD = {
     "missing": (with_pump(lease_ns=None), "pump: lease_ns must be a whole number, not None"),
     "bool": (with_pump(min_counts=True), "pump: min_counts must be a whole number, not True"),
     "NaN safe": (with_safe(counts=math.nan), "pump.safe: counts must be a whole number"),
+    "NaN follow": (with_follow(within_ns=math.nan), "pump.follow: within_ns must be"),
     "NaN effect": (with_effect(within_ns=math.nan), "pump.effect: within_ns must be"),
     "NaN lock": (with_lock(ok_min=math.nan), "interlock dry: ok_min must be"),
     "NaN force": (with_lock(forces=(("pump", math.nan),)), "interlock dry: pump must be"),
@@ -240,3 +241,36 @@ def test_every_contradiction_is_named_not_only_the_first() -> None:
 )
 def test_a_sound_envelope_is_accepted(good: Envelope) -> None:
     require_sound(good)
+
+
+def test_the_bounds_are_those_of_the_wire_and_of_the_twin_in_c() -> None:
+    assert (INT16, INT32) == (2**15 - 1, 2**31 - 1)
+    assert (TIME_MAX_NS, PRODUCT_MAX) == (10**15, 2**60)
+
+
+# Each stands at the last number that is still sound.
+EDGES = {
+    "k of n, one": with_rules(deadline_misses_to_ramp=1),
+    "k of n, all": with_rules(deadline_misses_to_ramp=5),
+    "return dwell": with_rules(return_dwell_ns=1, trust_dwell_ns=1),
+    "sensor range": with_sensor(min_counts=-INT32, max_counts=INT32),
+    "sensor": with_sensor(counts_per_unit=1, max_step_counts=1, max_age_ns=1),
+    "agreement": with_agreement("twin", most=0, within_ns=1),
+    "range": with_pump(min_counts=-INT16, max_counts=INT16),
+    "effect": with_effect(within_ns=1),
+    "times": with_pump(travel_window_ns=TIME_MAX_NS, dwell_ns=TIME_MAX_NS),
+    "speeds": with_pump(rate_up_counts_per_s=INT32, rate_down_counts_per_s=INT32),
+    "travel": with_pump(travel_max_counts=INT32, travel_window_ns=S // 4),
+    "travel in a window": with_pump(travel_max_counts=2**30, travel_window_ns=2**30),
+    "a forced move": with_pump(min_counts=-(2**14), max_counts=2**14, travel_window_ns=2**44),
+    "lock ticks": with_lock(engage_after_ticks=INT32, clear_after_ticks=INT32),
+    "lock band": with_lock(ok_min=-INT32, sensor="level", ok_max=900, clear_max=900),
+    "lock band above": with_lock(ok_max=INT32),
+    "force above": with_lock(forces=(("pump", 300),)),
+    "force below": with_lock(forces=(("pump", -100),)),
+}
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_the_last_sound_number_is_accepted(edge: str) -> None:
+    require_sound(EDGES[edge])

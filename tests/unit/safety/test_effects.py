@@ -6,6 +6,7 @@ import pytest
 
 from edge_agent.core.records import Quality, Reason, Rule, Snapshot
 from edge_agent.safety import effects
+from edge_agent.safety.limits import Envelope
 from tests.unit.safety.lab import S, envelope, snapshot
 
 LIMITS = envelope(checked=True)
@@ -66,12 +67,31 @@ def test_an_actuator_that_declares_no_check_awaits_nothing() -> None:
     assert effects.step(plain, effects.initial(plain), (300, 300), snapshot(0), S) == ((), None)
 
 
-def test_the_first_of_two_overdue_effects_is_reported() -> None:
+def twins() -> Envelope:
+    """Two actuators whose effect is checked."""
     both = envelope(checked=True)
     pump = both.actuators[0]
-    twins = dataclasses.replace(both, actuators=(pump, dataclasses.replace(pump, name="twin")))
-    debts, overdue = effects.step(
-        twins, effects.initial(twins), (200, 200), snapshot(0), WITHIN + 1
-    )
+    return dataclasses.replace(both, actuators=(pump, dataclasses.replace(pump, name="twin")))
+
+
+def test_the_first_of_two_overdue_effects_is_reported() -> None:
+    start = effects.initial(twins())
+    debts, overdue = effects.step(twins(), start, (200, 200), snapshot(0), WITHIN + 1)
     assert overdue == Reason(Rule.EFFECT_MISSING, 1, 0)
     assert debts == (WITHIN + 1, 0, WITHIN + 1, 0)
+
+
+def test_every_check_keeps_its_own_time_in_both_directions() -> None:
+    debts, _ = effects.step(twins(), (0, 0, 0, 0), (100, 0), snapshot(500), S)
+    assert debts == (0, 0, 0, S)
+    debts, _ = effects.step(twins(), debts, (100, 0), snapshot(500), S)
+    assert debts == (0, 0, 0, 2 * S)
+    debts, _ = effects.step(twins(), debts, (100, 100), snapshot(500), 4 * S)
+    assert debts == (0, 0, 0, S)
+
+
+def test_the_time_of_another_check_does_not_make_one_overdue() -> None:
+    before = (0, 0, WITHIN + 1, 0)
+    debts, overdue = effects.step(twins(), before, (200, 100), snapshot(0), 4 * S)
+    assert debts == (4 * S, 0, WITHIN + 1 - S, 0)
+    assert overdue is None

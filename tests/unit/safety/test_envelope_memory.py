@@ -6,7 +6,7 @@ Found by mutants that the larger tests let live: each differs from the shipped c
 import pytest
 
 from edge_agent.core.records import Mode
-from edge_agent.safety.envelope import NS_PER_S, _booked, step
+from edge_agent.safety.envelope import NS_PER_S, _booked, restart_from, step
 from tests.unit.safety.lab import T0, S, envelope, order, snapshot, state
 
 LIMITS = envelope()
@@ -39,3 +39,13 @@ def test_a_ramp_that_began_when_time_did_has_begun() -> None:
     after, verdict = step(LIMITS, start, order(Mode.RAMPING), snapshot(), 3 * S)
     assert after.ramp_since_ns == 0
     assert verdict.command == (200, 20)  # the hold of 2 s is over, one second counts
+
+
+@pytest.mark.parametrize("counts", [(20,), (20, 20, 20)])
+def test_a_wish_or_a_measurement_of_another_shape_is_refused_not_completed(
+    counts: tuple[int, ...],
+) -> None:
+    with pytest.raises(ValueError, match="zip"):
+        restart_from(LIMITS, state(LIMITS), counts)
+    with pytest.raises(ValueError, match="zip"):
+        step(LIMITS, state(LIMITS), order(Mode.ACTIVE, *counts), snapshot(), T0 + 1)

@@ -123,6 +123,22 @@ def test_a_limit_that_can_act_gives_no_warning(good: Envelope) -> None:
     assert [w for w in warnings(good) if "rate up" not in w and "travel" not in w] == []
 
 
+# Each stands at the last number that gives no such warning.
+EDGES = {
+    "rate up never": with_pump(rate_up_counts_per_s=3999),
+    "rate up always": with_pump(travel_window_ns=S // 50),  # exactly one count
+    "when_at_least": with_effect(when_at_least=-100, when_at_most=-101),
+    "when_at_most": with_effect(when_at_least=301, when_at_most=300),
+    "outside what is plausible": with_effect(expect_at_least=1000, expect_at_most=0),
+}
+
+
+@pytest.mark.parametrize("words", EDGES)
+def test_a_limit_that_can_just_act_gives_no_such_warning(words: str) -> None:
+    require_sound(EDGES[words])
+    assert not any(words in said for said in warnings(EDGES[words]))
+
+
 @pytest.mark.parametrize("most", [800, 9599])
 def test_a_budget_within_reach_gives_no_warning(most: int) -> None:
     assert warnings(with_pump(travel_max_counts=most)) == []
