@@ -90,7 +90,7 @@ def clears(fact: Reason | None) -> Clears:
 
 def worst(*facts: Reason | None) -> Reason | None:
     """The worst of the facts, the first of equals; None when there is none."""
-    found, most = None, 0
+    found, most = None, Severity.NOTHING
     for fact in facts:
         if fact is not None:
             severity = of(fact)

@@ -80,8 +80,7 @@ def initial(now_ns: int, latched: Reason | None = None) -> SupervisorState:
 
 def step(rules: Supervision, state: SupervisorState, facts: Facts) -> SupervisorState:
     """The next state. Total: a mode without a row that holds stays as it is."""
-    quiet = state.mode == _ACTIVE and state.well_since_ns >= 0 and not state.misses
-    if quiet and facts[3:] == _ALL_WELL and not facts.ops:
+    if state.mode == _ACTIVE and not state.misses and _all_well(facts) and not facts.ops:
         return state  # nearly every tick
     state = _counted(rules, state, facts)
     found = _worst(rules, state, facts)
@@ -92,12 +91,16 @@ def step(rules: Supervision, state: SupervisorState, facts: Facts) -> Supervisor
     return state
 
 
+def _all_well(facts: Facts) -> bool:
+    return facts[3:] == _ALL_WELL
+
+
 def _counted(rules: Supervision, state: SupervisorState, facts: Facts) -> SupervisorState:
     """The tick counted in the deadline budget and in the time that all has been well."""
     window = (1 << rules.deadline_window_ticks) - 1
     misses = (state.misses << 1 | (facts.deadline is not None)) & window
     well_since_ns = -1
-    if facts[3:] == _ALL_WELL:
+    if _all_well(facts):
         well_since_ns = state.well_since_ns if state.well_since_ns >= 0 else facts.now_ns
     if misses != state.misses or well_since_ns != state.well_since_ns:
         return state._replace(misses=misses, well_since_ns=well_since_ns)

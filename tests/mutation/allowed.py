@@ -24,17 +24,32 @@ PLANTED: tuple[tuple[str, str, str, bool], ...] = (
 # Key of a mutant -> why no test can, or need, tell it from the original.
 _EQUAL = "at equality both branches give the same value"
 _LENGTHS = "the two lengths were made equal, or compared, just before"
+_NO_WAY = "from a place to itself any reach is enough"
+_LONG_WAY = "what is not passed at once passes, unchanged, through every limit"
 ALLOWED: Mapping[str, str] = MappingProxyType(
     {
         "agreement.py:step: boolean: True": _LENGTHS,
         "effects.py:step: statement deleted: continue": "it only saves the work of adding nothing",
         "envelope.py:step: comparison 1 GtE: dt_ns > DT_MAX_NS": _EQUAL,
+        "envelope.py:_follow: comparison 1 Lt: low <= wish <= high": _LONG_WAY,
+        "envelope.py:_follow: comparison 2 Lt: low <= wish <= high": _LONG_WAY,
         "envelope.py:_booked: comparison 1 GtE: budget > full": _EQUAL,
         "envelope.py:_booked: constant + 1: 0 #7": _EQUAL,
         "envelope.py:_booked: boolean: True": _LENGTHS,
         "envelope.py:_follow: comparison 1 GtE: target > last": _EQUAL,
         "envelope.py:_follow: comparison 1 LtE: earned < full": _EQUAL,
         "envelope.py:_ramp: comparison 1 GtE: safe > last": _EQUAL,
+        **{
+            f"envelope.c:{place}": _EQUAL
+            for place in (
+                "clamp: > >=: if (counts > ENVELOPE_MOTIONS[i].max_counts) {",
+                "clamp: < <=: return counts < ENVELOPE_MOTIONS[i].min_counts ? ENVELOPE_MOTIONS[i].min_counts ",  # noqa: E501 - the key is one text
+                "toward: > >=: if (target > last + reach) {",
+                "travel_earned: < <=: return budget < ENVELOPE_MOTIONS[i].travel_full ? budget : ENVELOPE_MOTIONS[i].t",  # noqa: E501
+                "toward: < <=: return target < last - reach ? (int32_t)(last - reach) : target;",
+            )
+        },
+        "envelope.c:speed_reach: > >=: if (target > memory->last) {": _NO_WAY,
         "gate.py:admit: boolean: True": _LENGTHS,
     }
 )

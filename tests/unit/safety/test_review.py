@@ -129,6 +129,8 @@ EDGES = {
     "rate up always": with_pump(travel_window_ns=S // 50),  # exactly one count
     "when_at_least": with_effect(when_at_least=-100, when_at_most=-101),
     "when_at_most": with_effect(when_at_least=301, when_at_most=300),
+    "always engaged": with_lock(ok_min=-9, ok_max=0, clear_min=-9, clear_max=0),
+    "never clears": with_lock(ok_min=-9, ok_max=9, clear_min=-9, clear_max=0),
     "outside what is plausible": with_effect(expect_at_least=1000, expect_at_most=0),
 }
 
@@ -144,15 +146,25 @@ def test_a_budget_within_reach_gives_no_warning(most: int) -> None:
     assert warnings(with_pump(travel_max_counts=most)) == []
 
 
-def test_a_switch_needs_neither_hysteresis_nor_a_smaller_step() -> None:
-    switch = {"min_counts": 0, "max_counts": 1, "max_step_counts": 1}
+@pytest.mark.parametrize(
+    ("low", "high", "doubts"),
+    [
+        (0, 1, []),
+        (3, 4, []),
+        (0, 2, ["level: no step", "interlock dry has no hysteresis"]),
+    ],
+)
+def test_a_switch_needs_neither_hysteresis_nor_a_smaller_step(
+    low: int, high: int, doubts: list[str]
+) -> None:
+    only = with_lock(ok_min=high, ok_max=high, clear_min=high, clear_max=high)
     limits = dataclasses.replace(
-        with_sensor(**switch),
-        interlocks=(
-            dataclasses.replace(interlock(), ok_min=1, ok_max=1, clear_min=1, clear_max=1),
-        ),
+        with_sensor(min_counts=low, max_counts=high, max_step_counts=high - low),
+        interlocks=only.interlocks,
     )
-    assert [w for w in warnings(limits) if "effect" not in w] == []
+    found = [words for words in warnings(limits) if "effect" not in words]
+    assert len(found) == len(doubts)
+    assert all(words.startswith(start) for words, start in zip(found, doubts, strict=True))
 
 
 def test_the_shipped_device_has_two_known_doubts() -> None:

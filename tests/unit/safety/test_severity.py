@@ -22,6 +22,11 @@ def good(*ops: int, now_ns: int = T0, at_safe: bool = False) -> Facts:
     return Facts(now_ns, frozenset(ops), at_safe, None, None, None, None, None, None)
 
 
+def test_severities_and_clear_rules_are_numbered_from_the_mildest_to_the_worst() -> None:
+    assert list(Severity) == [0, 1, 2, 3]
+    assert list(Clears) == [1, 2, 3, 4]
+
+
 def test_every_rule_has_a_row_or_is_never_a_fact() -> None:
     assert set(REACTIONS) | NEVER_FACTS == set(Rule)
     assert not set(REACTIONS) & NEVER_FACTS

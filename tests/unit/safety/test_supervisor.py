@@ -213,3 +213,18 @@ def test_a_disarmed_ramp_ends_safe_and_never_returns() -> None:
 
 def test_a_disarm_at_the_safe_values_is_safe_at_once() -> None:
     assert supervisor.step(RULES, in_mode(RAMPING), facts(Op.DISARM, at_safe=True)).mode == SAFE
+
+
+def test_outputs_that_nobody_looked_at_are_not_at_their_safe_value() -> None:
+    assert not Facts(T0).at_safe
+    after = supervisor.step(RULES, in_mode(RAMPING), Facts(T0, frozenset({Op.DISARM})))
+    assert after.mode != SAFE
+
+
+def test_the_time_that_all_is_well_begins_with_the_first_good_tick_and_ends_with_a_bad_one() -> (
+    None
+):
+    state = in_mode(RAMPING)
+    for now_ns, seen, since_ns in ((0, {}, 0), (5, {}, 0), (6, {"link": LINK}, -1), (7, {}, 7)):
+        state = supervisor.step(RULES, state, facts(now_ns=now_ns, **seen))
+        assert state.well_since_ns == since_ns
