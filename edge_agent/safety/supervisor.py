@@ -102,9 +102,7 @@ def _counted(rules: Supervision, state: SupervisorState, facts: Facts) -> Superv
     well_since_ns = -1
     if _all_well(facts):
         well_since_ns = state.well_since_ns if state.well_since_ns >= 0 else facts.now_ns
-    if misses != state.misses or well_since_ns != state.well_since_ns:
-        return state._replace(misses=misses, well_since_ns=well_since_ns)
-    return state
+    return state._replace(misses=misses, well_since_ns=well_since_ns)
 
 
 def _worst(rules: Supervision, state: SupervisorState, facts: Facts) -> Reason | None:

@@ -225,6 +225,8 @@ def test_the_time_that_all_is_well_begins_with_the_first_good_tick_and_ends_with
     None
 ):
     state = in_mode(RAMPING)
-    for now_ns, seen, since_ns in ((0, {}, 0), (5, {}, 0), (6, {"link": LINK}, -1), (7, {}, 7)):
-        state = supervisor.step(RULES, state, facts(now_ns=now_ns, **seen))
+    for now_ns, since_ns in ((0, 0), (5, 0), (6, -1), (7, 7)):
+        tick = facts(now_ns=now_ns)
+        tick = tick if now_ns != 6 else tick._replace(link=LINK)
+        state = supervisor.step(RULES, state, tick)
         assert state.well_since_ns == since_ns
