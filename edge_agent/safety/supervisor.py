@@ -126,7 +126,7 @@ def _worst(rules: Supervision, state: SupervisorState, facts: Facts) -> Reason |
 def _enter(case: _Case, mode: Mode, cause: Reason | None) -> SupervisorState:
     state, now_ns = case.state, case.facts.now_ns
     if mode == state.mode:
-        return state if cause == state.cause else state._replace(cause=cause)
+        return state._replace(cause=cause)
     held_ns, misses = 0, state.misses
     if state.mode in (Mode.ACTIVE, Mode.HOLDING):
         held_ns = _held_ns(case)
@@ -197,9 +197,12 @@ def _is_disarmed(case: _Case) -> bool:
 
 def _well_for_the_dwell(case: _Case) -> bool:
     state = case.state
-    if severity.clears(state.cause) == Clears.ARM or state.well_since_ns < 0:
-        return False
-    return case.facts.now_ns - state.well_since_ns >= case.rules.return_dwell_ns
+    well_ns = case.facts.now_ns - state.well_since_ns
+    return (
+        severity.clears(state.cause) != Clears.ARM
+        and state.well_since_ns >= 0
+        and well_ns >= case.rules.return_dwell_ns
+    )
 
 
 # ---- causes ----

@@ -25,6 +25,7 @@ PLANTED: tuple[tuple[str, str, str, bool], ...] = (
 _EQUAL = "at equality both branches give the same value"
 _LENGTHS = "the two lengths were made equal, or compared, just before"
 _NO_WAY = "from a place to itself any reach is enough"
+_DIFFER = "the two are known to differ here"
 _LONG_WAY = "what is not passed at once passes, unchanged, through every limit"
 ALLOWED: Mapping[str, str] = MappingProxyType(
     {
@@ -49,6 +50,8 @@ ALLOWED: Mapping[str, str] = MappingProxyType(
                 "toward: < <=: return target < last - reach ? (int32_t)(last - reach) : target;",
             )
         },
+        "envelope.c:follow: > >=: note(verdict, wish > target ? ENVELOPE_ABOVE_MAX : ENVELOPE_BELOW_MIN, channel, ": _DIFFER,  # noqa: E501
+        "envelope.c:follow: > >=: note(verdict, target > reached ? ENVELOPE_RATE_UP : ENVELOPE_RATE_DOWN, channel,": _DIFFER,  # noqa: E501
         "envelope.c:speed_reach: > >=: if (target > memory->last) {": _NO_WAY,
         "gate.py:admit: boolean: True": _LENGTHS,
     }

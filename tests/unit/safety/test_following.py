@@ -40,3 +40,7 @@ def test_hardware_that_follows_every_second_tick_is_found_as_well() -> None:
         if found is not None:
             break
     assert found == Reason(Rule.NOT_FOLLOWED, 1, 421)
+
+
+def test_at_first_nothing_is_owed() -> None:
+    assert following.initial(LIMITS) == (0,) * len(LIMITS.actuators)

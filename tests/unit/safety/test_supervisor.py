@@ -230,3 +230,9 @@ def test_the_time_that_all_is_well_begins_with_the_first_good_tick_and_ends_with
         tick = tick if now_ns != 6 else tick._replace(link=LINK)
         state = supervisor.step(RULES, state, tick)
         assert state.well_since_ns == since_ns
+
+
+def test_a_dwell_that_began_when_time_did_counts() -> None:
+    ramping = in_mode(RAMPING)._replace(since_ns=0, well_since_ns=0)
+    after = supervisor.step(RULES, ramping, facts(now_ns=RULES.return_dwell_ns))
+    assert after.mode == ACTIVE
