@@ -44,3 +44,14 @@ def test_hardware_that_follows_every_second_tick_is_found_as_well() -> None:
 
 def test_at_first_nothing_is_owed() -> None:
     assert following.initial(LIMITS) == (0,) * len(LIMITS.actuators)
+
+
+def test_hardware_that_is_exactly_where_it_was_told_pays_its_debt() -> None:
+    debts, found = following.step(LIMITS, (S, 0), TOLD, seen(*TOLD), 2 * S)
+    assert (debts, found) == ((S // 2, 0), None)
+
+
+@pytest.mark.parametrize("told", [(20,), (20, 0, 0)])
+def test_a_command_of_another_length_is_not_compared_in_part(told: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="zip"):
+        following.step(LIMITS, (0, 0), told, seen(*TOLD), S)
