@@ -8,11 +8,14 @@ latency and flushing are termios and ioctl calls of a few lines each, and `os.re
 non-blocking descriptor costs half of a library's `read`.
 
 Two processes never share a port: an advisory lock keeps out any second opener that asks, and
-TIOCEXCL any other program. A pseudo-terminal gets the lock alone, because the kernel keeps its
-exclusive mark for as long as the other end lives, even after the process that set it was killed.
+TIOCEXCL any other program. The kernel lets the superuser past that mark, so it is asked for
+first: a port that another program claimed is not shared with it either. A pseudo-terminal gets
+the lock alone, because the kernel keeps its exclusive mark for as long as the other end lives,
+even after the process that set it was killed.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import struct
@@ -27,6 +30,8 @@ _READS_MAX: Final = 8  # a stalled host finds up to 16 kB queued; more is never 
 _SERIAL_STRUCT_SIZE: Final = 72
 _SERIAL_FLAGS: Final = struct.Struct("=16xi")
 _ASYNC_LOW_LATENCY: Final = 1 << 13
+# Whether the port is marked exclusive: _IOR('T', 0x40, int) of asm-generic/ioctls.h.
+_TIOCGEXCL: Final = 0x8004_5440
 # Unix98 pseudo-terminal slaves (Documentation/admin-guide/devices.txt).
 _PTY_MAJORS: Final = range(136, 144)
 
@@ -104,8 +109,14 @@ class SerialPort:
 
     def _claim(self) -> None:
         fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.major(os.fstat(self._fd).st_rdev) not in _PTY_MAJORS:
-            fcntl.ioctl(self._fd, termios.TIOCEXCL)
+        if os.major(os.fstat(self._fd).st_rdev) in _PTY_MAJORS:
+            return
+        marked = bytearray(4)
+        with contextlib.suppress(OSError):  # other machines have another number for it
+            fcntl.ioctl(self._fd, _TIOCGEXCL, marked)
+        if any(marked):
+            raise OSError(errno.EBUSY, "another program has it open, exclusively")
+        fcntl.ioctl(self._fd, termios.TIOCEXCL)
 
     def _set_raw(self, speed: int) -> None:
         characters = termios.tcgetattr(self._fd)[6]

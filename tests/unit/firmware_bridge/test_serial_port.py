@@ -171,6 +171,49 @@ def test_a_real_serial_line_is_marked_exclusive_and_low_latency(
     monkeypatch.setattr(os, "major", lambda _: 4)
     SerialPort(cable[1], BAUD).close()
     requests = [request for request, _ in asked]
-    assert requests == [termios.TIOCEXCL, termios.TIOCGSERIAL, termios.TIOCSSERIAL]
-    flags = int.from_bytes(asked[2][1][16:20], "little")
+    asks_exclusive = 0x8004_5440
+    assert requests == [
+        *(asks_exclusive, termios.TIOCEXCL, termios.TIOCGSERIAL, termios.TIOCSSERIAL),
+    ]
+    flags = int.from_bytes(asked[3][1][16:20], "little")
     assert flags & 1 << 13
+
+
+def test_a_port_that_another_program_claimed_is_busy_for_the_superuser_too(
+    cable: tuple[int, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ioctl(_: int, __: int, data: bytearray) -> int:
+        data[0] = 1
+        return 0
+
+    monkeypatch.setattr(fcntl, "ioctl", ioctl)
+    monkeypatch.setattr(os, "major", lambda _: 4)
+    with pytest.raises(PortUnavailableError, match="exclusively"):
+        SerialPort(cable[1], BAUD)
+
+
+def test_the_kernel_answers_the_question_with_that_number(cable: tuple[int, str]) -> None:
+    descriptor = os.open(cable[1], os.O_RDWR | os.O_NOCTTY)
+    for request, expected in ((termios.TIOCEXCL, 1), (termios.TIOCNXCL, 0)):
+        fcntl.ioctl(descriptor, request)
+        answer = bytearray(4)
+        fcntl.ioctl(descriptor, 0x8004_5440, answer)
+        assert answer[0] == expected
+    os.close(descriptor)
+
+
+def test_the_same_path_is_opened_again_after_replugging(tmp_path: Path) -> None:
+    """What pyserial's issue 331 is about: the old descriptor is dead, a new one is not."""
+    path = tmp_path / "port"
+    for _ in range(3):
+        master, slave = pty.openpty()
+        path.unlink(missing_ok=True)
+        path.symlink_to(os.ttyname(slave))
+        port = SerialPort(str(path), BAUD)
+        os.write(master, b"here")
+        assert port.read() == b"here"
+        os.close(slave)
+        os.close(master)
+        with pytest.raises(PortLostError):
+            port.read()
+        assert port.fileno() == -1
