@@ -3,17 +3,21 @@
     python -m tests.firmware.fuzz --seconds 600
 
 Owns: the device that is fuzzed (every part of a guard: dwell, interlocks, exclusives, a lease
-shorter than the dead man), the build, and the corpus in tests/data/device_scripts: the smallest
-set of scripts that reaches what was ever reached, and those written by hand. Exit 1 when a script breaks a claim of
-fuzz_device.c; it is then printed as hex.
+shorter than the dead man), the build, and the corpus in tests/data/device_scripts.json.xz: the
+smallest set of scripts that reaches what was ever reached, and those written by hand. Exit 1
+when a script breaks a claim of fuzz_device.c; it is then printed as hex.
 """
 
 import argparse
+import json
+import lzma
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from edge_agent.app_firmware import limits_header
@@ -21,9 +25,33 @@ from tests.firmware import toolchain
 from tests.firmware.twin_devices import ENVELOPES
 
 SOURCE: Final = toolchain.ROOT / "tests/firmware/fuzz_device.c"
-CORPUS: Final = toolchain.ROOT / "tests/data/device_scripts"
+CORPUS: Final = toolchain.ROOT / "tests/data/device_scripts.json.xz"
 SCRIPT_MAX: Final = 512  # bytes
-BY_HAND: Final = "seed-"  # names of scripts that stay
+# Written by hand: what each shows would otherwise leave the corpus when others reach as much.
+BY_HAND: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        # an output stays away from safe until its lease ends, then the dead man
+        "lease": (
+            "06060000000100000906030000000000000906000014009cff0000000906000014009cff00000009"
+            "06000014009cff0000003106000014002c010300003106000014002c010300003106000014002c01"
+            "0300003106000014002c01030000bd0004000900f90063"
+        ),
+        # a wish far away, at once
+        "jump": (
+            "06060000000100000906030000000000000906000014009cff0000000906000014009cff00000009"
+            "06000014009cff0000000902050000000a050000000600002c012c010300"
+        ),
+        # a sensor of 32 bits
+        "int32": ("0606000000010000130290eefeff0b0b00130b"),
+        # intact frames with a wrong body
+        "bodies": (
+            "0606000000010007131000dc00100101010101010101010101010101010107081000dc0005010101"
+            "010107011000dc0702100091c1070a100091cf01010101010101010706100091d280000000070410"
+            "0091d180000703100091d0100703100091cc100703100091ce010702100092010703100091010107"
+            "01100001"
+        ),
+    }
+)
 _SHORT_LEASE_NS: Final = 200_000_000
 
 
@@ -42,39 +70,54 @@ def words(folder: Path) -> tuple[str, ...]:
     return ("-std=c99", "-Wall", "-Wextra", "-Wconversion", *where, "-DEB1_DEADMAN_MS=500")
 
 
+def load(folder: Path) -> list[Path]:
+    """The corpus as files in `folder`; those written by hand first."""
+    stored = json.loads(lzma.decompress(CORPUS.read_bytes()))
+    folder.mkdir()
+    paths = []
+    for name, text in (*BY_HAND.items(), *enumerate(stored)):
+        paths.append(folder / str(name))
+        paths[-1].write_bytes(bytes.fromhex(text))
+    return paths
+
+
+def store(scripts: Iterable[bytes]) -> int:
+    """The corpus anew; how many scripts it has. Equal scripts give equal bytes."""
+    texts = sorted(script.hex() for script in scripts)
+    lines = json.dumps(texts, indent=0) + "\n"
+    CORPUS.write_bytes(lzma.compress(lines.encode(), preset=9 | lzma.PRESET_EXTREME))
+    return len(texts)
+
+
 def fuzz(seconds: int, folder: Path) -> int:
-    """Fuzz, then keep the smallest corpus; libFuzzer's exit status."""
+    """Fuzz, then keep the smallest corpus; 1 when a claim broke."""
     fuzzer = folder / "fuzzer"
     sanitizers = ("-g", "-O1", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all")
     subprocess.run(
         ["clang", *words(folder), *sanitizers, SOURCE, "-o", fuzzer], cwd=folder, check=True
     )
-    found, small = folder / "found", folder / "small"
+    known, found, small = folder / "known", folder / "found", folder / "small"
+    load(known)
     for made in (found, small):
         made.mkdir()
-    CORPUS.mkdir(parents=True, exist_ok=True)
     limits = [f"-max_len={SCRIPT_MAX}", f"-artifact_prefix={folder}/"]
-    status = subprocess.run(
-        [fuzzer, *limits, f"-max_total_time={seconds}", "-print_final_stats=1", found, CORPUS],
+    done = subprocess.run(
+        [fuzzer, *limits, f"-max_total_time={seconds}", "-print_final_stats=1", found, known],
         cwd=folder,
         check=False,
-    ).returncode
+    )
     for crash in folder.glob("crash-*"):
         print("breaks:", crash.read_bytes().hex())
-    if status == 0:
-        subprocess.run(
-            [fuzzer, *limits, "-merge=1", small, CORPUS, found],
-            cwd=folder,
-            check=True,
-            capture_output=True,
-        )
-        for old in CORPUS.iterdir():
-            if not old.name.startswith(BY_HAND):
-                old.unlink()
-        for script in small.iterdir():
-            (CORPUS / script.name[:12]).write_bytes(script.read_bytes())
-        print(f"corpus: {len(list(CORPUS.iterdir()))} scripts")
-    return 1 if status else 0
+    if done.returncode:
+        return 1
+    subprocess.run(
+        [fuzzer, *limits, "-merge=1", small, known, found],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
+    print(f"corpus: {store(path.read_bytes() for path in small.iterdir())} scripts")
+    return 0
 
 
 def main() -> int:

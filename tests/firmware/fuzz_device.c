@@ -305,6 +305,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 }
 
 #ifdef REPLAY
+/* One message has one encoding: what was read is written as it was. */
+static void check_written(const uint8_t *piece, size_t size, eb1_frame *frame, uint32_t salt)
+{
+    uint8_t wire[EB1_OVERHEAD + 5 * EB1_RAW_MAX];
+    eb1_writer writer;
+    eb1_int value;
+    eb1_begin(&writer, wire, frame->kind);
+    eb1_head(&writer, frame->seq, frame->token, frame->count);
+    while (eb1_next(frame, &value)) {
+        if (value.negative) {
+            eb1_put_signed(&writer, -(int32_t)~value.bits - 1);
+        } else {
+            eb1_put_unsigned(&writer, value.bits);
+        }
+    }
+    require(eb1_end(&writer, (frame->kind & EB1_UNSALTED) != 0 ? 0 : salt) == size + 2,
+            "a frame has one length");
+    for (size_t k = 0; k < size; k++) {
+        require(wire[k + 1] == piece[k], "a message has one encoding");
+    }
+}
+
 /* Pieces from standard input, each behind its size and the direction of its sender; the number
  * of the first failed check of each, with `salt`. */
 static void judge_pieces(uint32_t salt)
@@ -313,9 +335,18 @@ static void judge_pieces(uint32_t salt)
     while (fread(head, 1, 2, stdin) == 2) {
         const eb1_session session = {salt, true, head[1]};
         uint8_t piece[256];
+        uint8_t raw[256];
         eb1_frame frame;
+        uint8_t cause;
         require(fread(piece, 1, head[0], stdin) == head[0], "every piece is whole");
-        printf("%d\n", eb1_decode(piece, head[0], &session, &frame));
+        for (size_t k = 0; k < head[0]; k++) {
+            raw[k] = piece[k];
+        }
+        cause = eb1_decode(raw, head[0], &session, &frame);
+        if (cause == EB1_GOOD) {
+            check_written(piece, head[0], &frame, salt);
+        }
+        printf("%d\n", cause);
     }
 }
 

@@ -1,4 +1,4 @@
-"""The fuzzed program without the fuzzer: scripts of tests/data/device_scripts, golden frames.
+"""The fuzzed program without the fuzzer: scripts of the corpus, golden frames.
 
 Owns: how it is built (plain, sanitized, measured) and fed.
 """
@@ -21,7 +21,7 @@ def build(folder: Path, flavour: tuple[str, ...]) -> Path:
 
 def scripts(program: Path) -> int:
     """Run every script; how many there were. A broken claim ends the program with its words."""
-    paths = sorted(fuzz.CORPUS.iterdir())
+    paths = fuzz.load(program.parent / "scripts")
     done = subprocess.run(
         [program, *paths], cwd=program.parent, capture_output=True, check=False, text=True
     )
