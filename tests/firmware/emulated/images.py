@@ -74,6 +74,20 @@ def avr_firmware(folder: Path) -> Path:
     return folder / "avr_emulated.elf"
 
 
+def arduino_sketch(folder: Path) -> Path:
+    """The Arduino sketch with the Arduino core, as its IDE would link them."""
+    program("avr-g++", "gcc-avr avr-libc arduino-core-avr")
+    make(f"{folder}/arduino.elf", folder)
+    return folder / "arduino.elf"
+
+
+def rp2040_parts(folder: Path) -> Path:
+    """Everything of the Pico's firmware that needs no SDK, as one relocatable object."""
+    program("arm-none-eabi-gcc", "gcc-arm-none-eabi")
+    make(f"{folder}/rp2040.o", folder)
+    return folder / "rp2040.o"
+
+
 def avr_emulator(folder: Path) -> Path:
     """avr_run, built against this machine's simavr. Debian has no libelf.so without its headers,
     so the library is named with its version."""

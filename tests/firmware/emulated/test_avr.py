@@ -8,11 +8,25 @@ import pytest
 from tests.firmware.emulated.avr_ages import ages_ms
 from tests.firmware.emulated.avr_board import AvrBoard
 from tests.firmware.emulated.host import Host
-from tests.firmware.emulated.images import avr_emulator, avr_firmware
+from tests.firmware.emulated.images import arduino_sketch, avr_emulator, avr_firmware
 
 pytestmark = pytest.mark.xdist_group("emulated")
 
 LINE_MS = 17 * 10 / 115.2  # the shortest SET: 17 bytes of ten bits
+
+
+def test_the_arduino_sketch_arms_and_says_what_its_outputs_do(tmp_path: Path) -> None:
+    sketch = arduino_sketch(tmp_path)
+    board = AvrBoard(avr_emulator(tmp_path), sketch, tmp_path)
+    host = Host(board.cable.host_path)
+    try:
+        host.reach("armed")
+        host.run(lambda: host.status("device_state") == "ARMED", (5, 0, 0, 0))
+        host.run(lambda: host.status("device_state") == "SAFE", armed=False)
+        assert host.status("safe_reason") in {"REQUESTED", "DEAD_MAN"}
+    finally:
+        host.close()
+        board.close()
 
 
 @pytest.fixture
