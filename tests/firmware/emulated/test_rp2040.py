@@ -10,7 +10,7 @@ def test_core_and_board_compile_and_need_nothing_but_the_port_and_the_compiler(
     tmp_path: Path,
 ) -> None:
     parts = rp2040_parts(tmp_path)
-    words = ["arm-none-eabi-nm", "--undefined-only", parts]
+    words = ["arm-none-eabi-nm", "--undefined-only", str(parts)]
     listing = subprocess.run(words, capture_output=True, check=True, text=True).stdout
     needed = {line.split()[-1] for line in listing.splitlines()}
     ported = {name for name in needed if name.startswith("port_")}
