@@ -1,4 +1,4 @@
-/* port.h by the Pico SDK (1.5 or newer). Not compiled without the SDK. */
+/* port.h by the Pico SDK, version 2. Not compiled without the SDK. */
 #include "port.h"
 
 #include "hardware/adc.h"
