@@ -7,29 +7,31 @@ the refusal of everything else. The result is a new envelope; the compiled one i
 import dataclasses
 import difflib
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from edge_agent.core.errors import ConfigError
 from edge_agent.safety.checks import require_sound
 from edge_agent.safety.limits import ActuatorLimits, Envelope, SensorLimits
 
-# +1: only a larger value is tighter; -1: only a smaller one is.
+# Which way of a limit is the stricter one; its sign decides.
+_LARGER: Final = 1
+_SMALLER: Final = -1
 _SENSOR_LIMITS: Mapping[str, int] = {
-    "min_counts": 1,
-    "max_counts": -1,
-    "max_step_counts": -1,
-    "max_age_ns": -1,
+    "min_counts": _LARGER,
+    "max_counts": _SMALLER,
+    "max_step_counts": _SMALLER,
+    "max_age_ns": _SMALLER,
 }
 _ACTUATOR_LIMITS: Mapping[str, int] = {
-    "min_counts": 1,
-    "max_counts": -1,
-    "rate_up_counts_per_s": -1,
-    "rate_down_counts_per_s": -1,
-    "travel_max_counts": -1,
-    "dwell_ns": 1,
-    "proposal_max_age_ns": -1,
-    "feedback_max_age_ns": -1,
-    "lease_ns": -1,
+    "min_counts": _LARGER,
+    "max_counts": _SMALLER,
+    "rate_up_counts_per_s": _SMALLER,
+    "rate_down_counts_per_s": _SMALLER,
+    "travel_max_counts": _SMALLER,
+    "dwell_ns": _LARGER,
+    "proposal_max_age_ns": _SMALLER,
+    "feedback_max_age_ns": _SMALLER,
+    "lease_ns": _SMALLER,
 }
 
 Changes = Mapping[str, Mapping[str, int]]

@@ -27,7 +27,7 @@ _NEAR: Mapping[str, Stage] = MappingProxyType(
     {
         "air_handler": (f"{_UNIT}test_devices.py", f"{_UNIT}test_header.py"),
         "envelope": (f"{_UNIT}test_envelope.py", f"{_UNIT}test_envelope_memory.py"),
-        "interlocks": (f"{_UNIT}test_envelope.py",),
+        "interlocks": (f"{_UNIT}test_interlocks.py", f"{_UNIT}test_envelope.py"),
         "limits": (f"{_UNIT}test_checks.py", f"{_UNIT}test_header.py"),
     }
 )

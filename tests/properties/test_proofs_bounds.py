@@ -134,7 +134,7 @@ def test_whatever_is_accepted_is_stricter(table: str, name: str) -> None:
     [
         ("* directions[name] < 0", "* directions[name] < -1", "lease_ns"),
         ("(value - compiled)", "(compiled - value)", "max_counts"),
-        ('"dwell_ns": 1,', '"dwell_ns": -1,', "dwell_ns"),
+        ('"dwell_ns": _LARGER,', '"dwell_ns": _SMALLER,', "dwell_ns"),
     ],
 )
 def test_a_mutant_that_widens_is_refuted(old: str, new: str, name: str) -> None:
