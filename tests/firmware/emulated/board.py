@@ -80,7 +80,8 @@ class Board:
 
     def counters(self) -> Counters:
         """What the device core has counted since boot."""
-        return Counters.from_buffer_copy(self.memory("device")[-ctypes.sizeof(Counters) :])
+        address = self.word("board_counters")
+        return Counters.from_buffer_copy(self._read(address, ctypes.sizeof(Counters)))
 
     def stack(self) -> bytes:
         """The memory between the variables and the top; painted at start where never used."""

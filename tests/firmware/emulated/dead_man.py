@@ -49,7 +49,9 @@ class _Run:
         if self.host.status("device_state") != "SAFE":
             return
         host_ms = (time.monotonic() - self._last_s) * 1e3
-        driven, safe = self.board.writes()[-2:]
+        writes = self.board.writes()  # an arming that was starved may have tripped once more
+        last = max(k for k, write in enumerate(writes) if write.outputs != SAFE)
+        driven, safe = writes[last], writes[last + 1]
         self.silences.append(Silence(safe.tick - driven.tick, host_ms))
         self._driven = 0
 

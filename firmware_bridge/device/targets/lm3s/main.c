@@ -10,6 +10,10 @@
 static eb1_device device;
 static uint8_t out[EB1_TRANSMIT_MAX];
 
+/* Where a debugger finds the counters. */
+extern const eb1_counters *const board_counters;
+const eb1_counters *const board_counters = &device.counters;
+
 /* What the converters read; a debugger writes them. A real board starts its ADC here. */
 volatile int32_t board_sensors[ENVELOPE_ROOM(ENVELOPE_SENSORS)];
 
