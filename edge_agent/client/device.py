@@ -11,11 +11,13 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Literal, NamedTuple, Self
 
 import msgspec
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from edge_agent.authority.body import MAX_TTL_MS
 from edge_agent.authority.seal import seal
@@ -27,6 +29,7 @@ from edge_agent.core.errors import TransientError
 _NS_PER_US: Final = 1_000
 _NS_PER_MS: Final = 1_000_000
 _KEEPALIVE_S: Final = 15
+_SESSION_EXPIRY_S: Final = 120
 _GRACE_S: Final = 1.0
 _ANSWERS_KEPT: Final = 4_096
 
@@ -46,7 +49,11 @@ class _Heard(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientOptions:
-    """Where the plane is, which device, and the key. `by` names the person in the recording."""
+    """Where the plane is, which device, and the key. `by` names the person in the recording.
+
+    With protocol 3.1.1, an answer that comes while the connection is lost is not heard; `query`
+    tells then.
+    """
 
     host: str
     port: int
@@ -57,6 +64,7 @@ class ClientOptions:
     username: str = ""
     password: str = field(default="", repr=False)
     tls: ssl.SSLContext | None = None
+    protocol: Literal["5", "3.1.1"] = "5"
 
 
 class DeviceClient:
@@ -252,7 +260,10 @@ class DeviceClient:
 
     def _connect(self) -> paho.Client:
         options = self._options
-        client = paho.Client(CallbackAPIVersion.VERSION2)
+        five = options.protocol == "5"
+        version = MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311
+        name = f"ctl-{secrets.token_hex(8)}"
+        client = paho.Client(CallbackAPIVersion.VERSION2, name, protocol=version)
         client.suppress_exceptions = True
         if options.username:
             client.username_pw_set(options.username, options.password or None)
@@ -265,13 +276,22 @@ class DeviceClient:
             _Heard(m.topic, bytes(m.payload), m.retain, self._clock.now_ns())
         )
         try:
-            client.connect(options.host, options.port, _KEEPALIVE_S)
+            client.connect(
+                options.host, options.port, _KEEPALIVE_S, properties=_kept() if five else None
+            )
         except OSError as error:
             raise TransientError(
                 f"no broker: {error}", where=f"{options.host}:{options.port}", fix="start it"
             ) from error
         client.loop_start()
         return client
+
+
+def _kept() -> Properties:
+    """The broker keeps what comes for us while a lost connection is made again."""
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho's own
+    properties.SessionExpiryInterval = _SESSION_EXPIRY_S
+    return properties
 
 
 def _no_delay(_client: paho.Client, _userdata: object, sock: Any) -> None:

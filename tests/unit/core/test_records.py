@@ -88,7 +88,7 @@ def test_a_recording_is_readable_without_this_package() -> None:
         3,
         300,
         [[0, 2150, 290, 0]],
-        [[1, "local"]],
+        [[1, "local", -1, 0]],
         [[2150], [10], [0]],
         [21.5],
         [[50.0], 40_000, []],
