@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any, Protocol
 
 from edge_agent import __version__, loop
-from edge_agent.app_commands import check_plane_files, open_commands
+from edge_agent.app_commands import open_commands
 from edge_agent.app_hardware import hardware_of
 from edge_agent.config import Settings, recordings_folder, socket_path, state_folder
 from edge_agent.core.clock import NS_PER_S, Clock, SystemClock
@@ -232,7 +232,6 @@ def check(settings: Settings) -> dict[str, str]:
         "golden deviation": f"{deviation:.4g} (tolerance {tolerance:g})",
         "serial": config.serial.port if config.serial else "none",
         "broker": f"{config.mqtt.host}:{config.mqtt.port}" if config.mqtt else "none",
-        "plane": check_plane_files(settings),
         "recordings": str(recordings_folder(settings)),
     }
 

@@ -6,7 +6,6 @@ Must not: judge; the desk does. There is no network here, only a Unix socket.
 
 import os
 import secrets
-import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +20,6 @@ from edge_agent.core.records import Intent, TickRecord
 from edge_agent.gateway.plane_settings import PlaneSettings
 from edge_agent.ports.command_relay import CommandRelay
 from edge_agent.service.private_file import read_private
-from edge_agent.service.tls import tls_context
 
 _CREDENTIAL = "keyring"
 _NONCE_BYTES = 8
@@ -102,25 +100,6 @@ def open_commands(settings: Settings, boot: str) -> CommandParts:
     desk = Desk(office, Sessions(boot, _nonce(), 0))
     commands = PlaneCommands(relay, desk)
     return CommandParts(commands, {"commands": relay}, {"authority": commands})
-
-
-def plane_tls(settings: Settings) -> ssl.SSLContext | None:
-    """For the connection to the plane's broker; ConfigError when a file cannot be used."""
-    plane = settings.config.plane
-    if plane is None:
-        return None
-    return tls_context(plane.ca_file, plane.cert_file, plane.key_file)
-
-
-def check_plane_files(settings: Settings) -> str:
-    """Read every file of the plane, and say what is there. ConfigError for the first bad one."""
-    plane = settings.config.plane
-    if plane is None:
-        return "none"
-    keyring = read_keyring(plane, os.environ)
-    tls = "TLS" if plane_tls(settings) is not None else "no TLS"
-    keys = f"{len(keyring.keys)} keys, version {keyring.version}"
-    return f"{plane.id} at {plane.host}:{plane.port}, {tls}, {keys}"
 
 
 def read_keyring(plane: PlaneSettings, environment: Mapping[str, str]) -> Keyring:

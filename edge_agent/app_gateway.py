@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from edge_agent import __version__
-from edge_agent.app_commands import plane_tls
 from edge_agent.app_password import broker_password, plane_password
+from edge_agent.app_tls import plane_tls
 from edge_agent.config import (
     Settings,
     command_socket_path,

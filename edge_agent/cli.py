@@ -208,15 +208,17 @@ def _add_run(verbs: _Verbs) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from edge_agent.app import run_control
-    from edge_agent.app_commands import plane_tls
     from edge_agent.app_password import broker_password, plane_password
 
     settings = _settings(arguments)
     gateway: list[str] = []
     if not arguments.no_gateway:  # its gateway would end again and again for want of these
         broker_password(settings)
-        plane_password(settings)
-        plane_tls(settings)
+        if settings.config.plane is not None:
+            from edge_agent.app_tls import plane_tls
+
+            plane_password(settings)
+            plane_tls(settings)
         gateway = [sys.executable, "-m", "edge_agent", "gateway"]
         gateway += ["--with-parent", str(os.getpid())]
         for option, value in (("--config", arguments.config), ("--state-dir", arguments.state_dir)):
@@ -262,11 +264,12 @@ def _add_check(verbs: _Verbs) -> None:
 def _check(arguments: argparse.Namespace) -> int:
     from edge_agent.app import check
     from edge_agent.app_password import broker_password, plane_password
+    from edge_agent.app_tls import check_plane_files
 
     settings = _settings(arguments)
     broker_password(settings)
     plane_password(settings)
-    findings = check(settings)
+    findings = {**check(settings), "plane": check_plane_files(settings)}
     if arguments.json:
         _print_json(findings)
     else:
