@@ -27,6 +27,7 @@ _LENGTHS = "the two lengths were made equal, or compared, just before"
 _NO_WAY = "from a place to itself any reach is enough"
 _DIFFER = "the two are known to differ here"
 _SIGN = "only the sign of the direction counts"
+_NOTHING = "a move of nothing costs nothing"
 _LONG_WAY = "what is not passed at once passes, unchanged, through every limit"
 ALLOWED: Mapping[str, str] = MappingProxyType(
     {
@@ -53,6 +54,10 @@ ALLOWED: Mapping[str, str] = MappingProxyType(
         },
         "envelope.c:follow: > >=: note(verdict, wish > target ? ENVELOPE_ABOVE_MAX : ENVELOPE_BELOW_MIN, channel, ": _DIFFER,  # noqa: E501
         "envelope.c:follow: > >=: note(verdict, target > reached ? ENVELOPE_RATE_UP : ENVELOPE_RATE_DOWN, channel,": _DIFFER,  # noqa: E501
+        "envelope.c:saved: > >=: if (moved > 0) {": _NOTHING,
+        "envelope.c:saved: constant - 1: if (moved > 0) {": _NOTHING,
+        "envelope.c:saved: < <=: if (left < 0) {": _EQUAL,
+        "envelope.c:saved: constant + 1: if (left < 0) {": _EQUAL,
         "envelope.c:speed_reach: > >=: if (target > memory->last) {": _NO_WAY,
         "tighten.py:module: constant + 1: 1": _SIGN,
         "tighten.py:module: constant + 1: 1 #2": _SIGN,

@@ -22,13 +22,18 @@ Stage = tuple[str, ...]
 _ROOM = "edge_agent/safety/"
 _UNIT = "tests/unit/safety/"
 _SLOW = (f"{_UNIT}test_cells.py", f"{_UNIT}test_reachability.py")
-# Where a file's own tests have another name than the file.
+_TWIN = "tests/firmware/test_envelope_c.py"
+# Bound to the hash of the shipped limits and to every number of some thousand steps.
+_GOLDEN = f"{_TWIN}::test_the_golden_steps_are_what_the_python_envelope_says"
+_COMMITTED = f"{_TWIN}::test_the_committed_limits_are_those_of_the_envelope"
+# Where the tests nearest to a file are not those that bear its name.
 _NEAR: Mapping[str, Stage] = MappingProxyType(
     {
-        "air_handler": (f"{_UNIT}test_devices.py", f"{_UNIT}test_header.py"),
-        "envelope": (f"{_UNIT}test_envelope.py", f"{_UNIT}test_envelope_memory.py"),
-        "interlocks": (f"{_UNIT}test_interlocks.py", f"{_UNIT}test_envelope.py"),
-        "limits": (f"{_UNIT}test_checks.py", f"{_UNIT}test_header.py"),
+        "air_handler": (f"{_UNIT}test_devices.py", _GOLDEN),
+        "envelope": (f"{_UNIT}test_envelope.py", f"{_UNIT}test_envelope_memory.py", _GOLDEN),
+        "header": (f"{_UNIT}test_header.py", _COMMITTED),
+        "interlocks": (f"{_UNIT}test_interlocks.py", f"{_UNIT}test_envelope.py", _GOLDEN),
+        "limits": (f"{_UNIT}test_checks.py", f"{_UNIT}test_header.py", _GOLDEN),
     }
 )
 _ROOM_TESTS = (_UNIT, *(f"--deselect={path}" for path in _SLOW))
@@ -40,8 +45,6 @@ _DECISION: tuple[Stage, ...] = (
     ("tests/properties/test_agent.py",),
 )
 _HISTORIES: tuple[Stage, ...] = ((_SLOW[1], "tests/properties/test_supervisor_machine.py"),)
-_TWIN = "tests/firmware/test_envelope_c.py"
-_GOLDEN = "test_the_golden_steps_are_what_the_python_envelope_says"
 _PLANTS = ("-k", "not refuted and not wrong_twin")
 _BOUNDS = ("tests/properties/test_proofs_bounds.py", *_PLANTS)
 _STEP: tuple[Stage, ...] = (
@@ -53,8 +56,7 @@ _STEP: tuple[Stage, ...] = (
 # Beyond a file's own tests; a file without a row meets `_DECISION`.
 _FAR: Mapping[str, tuple[Stage, ...]] = MappingProxyType(
     {
-        # The golden steps are bound to the hash of its limits: no number changes unnoticed.
-        "air_handler": ((f"{_TWIN}::{_GOLDEN}",), *_PAGE),
+        "air_handler": _PAGE,
         "checks": (*_PAGE, _BOUNDS),
         "completeness": _PAGE,
         "debt": (*_DECISION, *_HISTORIES),
