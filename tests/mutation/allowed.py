@@ -28,6 +28,7 @@ _NO_WAY = "from a place to itself any reach is enough"
 _DIFFER = "the two are known to differ here"
 _SIGN = "only the sign of the direction counts"
 _NOTHING = "a move of nothing costs nothing"
+_EMPTIED = "the product empties the bucket too; the condition keeps it inside 64 bits"
 _LONG_WAY = "what is not passed at once passes, unchanged, through every limit"
 ALLOWED: Mapping[str, str] = MappingProxyType(
     {
@@ -58,7 +59,10 @@ ALLOWED: Mapping[str, str] = MappingProxyType(
         "envelope.c:saved: constant - 1: if (moved > 0) {": _NOTHING,
         "envelope.c:saved: < <=: if (left < 0) {": _EQUAL,
         "envelope.c:saved: constant + 1: if (left < 0) {": _EQUAL,
+        "envelope.c:saved: < <=: return (int32_t)(left < NS_PER_S ? left : NS_PER_S);": _EQUAL,
+        "envelope.c:travel_left: constant - 1: if (distance > ENVELOPE_MOTIONS[i].travel_max_counts / 2) {": _EMPTIED,  # noqa: E501
         "envelope.c:speed_reach: > >=: if (target > memory->last) {": _NO_WAY,
+        "header.py:_pairs: boolean: True": "the second is made from the first, one for one",
         "tighten.py:module: constant + 1: 1": _SIGN,
         "tighten.py:module: constant + 1: 1 #2": _SIGN,
         "gate.py:admit: boolean: True": _LENGTHS,

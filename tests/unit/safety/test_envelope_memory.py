@@ -6,7 +6,7 @@ Found by mutants that the larger tests let live: each differs from the shipped c
 import pytest
 
 from edge_agent.core.records import Mode
-from edge_agent.safety.envelope import NS_PER_S, _booked, restart_from, step
+from edge_agent.safety.envelope import NS_PER_S, EnvelopeState, _booked, initial, restart_from, step
 from tests.unit.safety.lab import T0, S, envelope, order, snapshot, state
 
 LIMITS = envelope()
@@ -49,3 +49,16 @@ def test_a_wish_or_a_measurement_of_another_shape_is_refused_not_completed(
         restart_from(LIMITS, state(LIMITS), counts)
     with pytest.raises(ValueError, match="zip"):
         step(LIMITS, state(LIMITS), order(Mode.ACTIVE, *counts), snapshot(), T0 + 1)
+
+
+def test_at_boot_everything_is_safe_nothing_is_saved_and_every_interlock_is_engaged() -> None:
+    full = tuple(motion.travel_full for motion in LIMITS.motions)
+    nothing, rests = (0, 0), tuple(motion.dwell_ns for motion in LIMITS.motions)
+    booted = EnvelopeState(T0, (20, 20), nothing, nothing, full, rests, (-1,), -1)
+    assert initial(LIMITS, T0) == booted
+
+
+def test_what_is_measured_is_taken_into_the_range_and_nothing_is_saved() -> None:
+    saved = state(LIMITS)._replace(carry_up=(NS_PER_S, 1), carry_down=(1, NS_PER_S))
+    after = restart_from(LIMITS, saved, (301, -101))
+    assert after == saved._replace(last=(300, -100), carry_up=(0, 0), carry_down=(0, 0))
