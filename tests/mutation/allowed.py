@@ -61,6 +61,8 @@ ALLOWED: Mapping[str, str] = MappingProxyType(
         "envelope.c:saved: constant + 1: if (left < 0) {": _EQUAL,
         "envelope.c:saved: < <=: return (int32_t)(left < NS_PER_S ? left : NS_PER_S);": _EQUAL,
         "envelope.c:travel_left: constant - 1: if (distance > ENVELOPE_MOTIONS[i].travel_max_counts / 2) {": _EMPTIED,  # noqa: E501
+        "envelope.c:travel_left: > >=: return budget > 0 ? budget : 0;": _EQUAL,
+        "envelope.c:travel_left: constant - 1: return budget > 0 ? budget : 0;": _EQUAL,
         "envelope.c:speed_reach: > >=: if (target > memory->last) {": _NO_WAY,
         "header.py:_pairs: boolean: True": "the second is made from the first, one for one",
         "tighten.py:module: constant + 1: 1": _SIGN,
