@@ -1,7 +1,7 @@
-"""The gateway's end of the Unix socket to the control process.
+"""The gateway's end of the socket for readings and records, and the one-shot status query.
 
-Owns: connecting and connecting again, non-blocking sends, and the one-shot status query.
-Must not: wait for the control process; what does not fit its queue is dropped and counted.
+Owns: the messages over a `UnixLink`, and counting them. Must not: keep what does not fit the
+control process's queue: it is dropped and counted.
 """
 
 import os
@@ -9,7 +9,6 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from edge_agent.core.clock import NS_PER_MS
 from edge_agent.core.errors import PortError
 from edge_agent.core.ipc import (
     MAX_DATAGRAM_BYTES,
@@ -25,47 +24,30 @@ from edge_agent.core.ipc import (
     StatusReport,
 )
 from edge_agent.core.records import Reading
-
-RETRY_NS = 500 * NS_PER_MS
-DATAGRAMS_PER_RECEIVE = 256
+from edge_agent.gateway.unix_link import UnixLink
 
 
 class ControlSocket:
-    """A connection that comes and goes with the control process."""
+    """Readings and reports to the control process, records from it."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._link = UnixLink(path, MAX_DATAGRAM_BYTES)
         self._codec = Codec()
-        self._sock: socket.socket | None = None
-        self._next_attempt_ns = 0
-        self._counts = dict.fromkeys(
-            ("connects", "losses", "readings_sent", "readings_dropped", "malformed"), 0
-        )
+        self._counts = dict.fromkeys(("readings_sent", "readings_dropped", "malformed"), 0)
 
     @property
     def connected(self) -> bool:
         """Whether there is a connection; the control process may still refuse it."""
-        return self._sock is not None
+        return self._link.connected
 
     def fileno(self) -> int | None:
         """Readable when `receive` has something; None while there is no connection."""
-        return None if self._sock is None else self._sock.fileno()
+        return self._link.fileno()
 
     def connect(self, now_ns: int) -> None:
         """Try to connect if there is no connection and the last attempt is long enough ago."""
-        if self._sock is not None or now_ns < self._next_attempt_ns:
-            return
-        self._next_attempt_ns = now_ns + RETRY_NS
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        sock.setblocking(False)
-        try:
-            sock.connect(str(self._path))
-        except OSError:  # absent, stale, or its backlog is full
-            sock.close()
-            return
-        self._sock = sock
-        self._counts["connects"] += 1
-        self._send(Hello(ROLE_GATEWAY, os.getpid()))
+        if self._link.connect(now_ns):
+            self._send(Hello(ROLE_GATEWAY, os.getpid()))
 
     def send_readings(self, readings: list[Reading]) -> None:
         """Pass readings on, in datagrams of bounded size; dropped when there is no room."""
@@ -80,58 +62,27 @@ class ControlSocket:
 
     def receive(self) -> list[ControlMessage]:
         """What the control process said, up to a bound."""
-        messages: list[ControlMessage] = []
-        for _ in range(DATAGRAMS_PER_RECEIVE):
-            if self._sock is None:
-                break
-            try:
-                datagram = self._sock.recv(MAX_DATAGRAM_BYTES + 1)
-            except BlockingIOError:
-                break
-            except OSError:
-                datagram = b""
-            if not datagram:
-                self._lose()
-                break
-            message = self._codec.from_control(datagram)
-            if message is None:
-                self._counts["malformed"] += 1
-            else:
-                messages.append(message)
-        return messages
+        messages = [self._codec.from_control(datagram) for datagram in self._link.receive()]
+        understood = [message for message in messages if message is not None]
+        self._counts["malformed"] += len(messages) - len(understood)
+        return understood
 
     def counters(self) -> dict[str, int | str]:
         """State and counters by flat name."""
+        counts = {"connects": self._link.connects, "losses": self._link.losses, **self._counts}
         state = "connected" if self.connected else "gone"
         return {
             "control.state": state,
-            **{f"control.{name}": count for name, count in self._counts.items()},
+            **{f"control.{name}": count for name, count in counts.items()},
         }
 
     def close(self) -> None:
         """Close the connection; the control process notices at its next tick."""
-        if self._sock is not None:
-            self._sock.close()
-            self._sock = None
+        self._link.close()
 
     def _send(self, message: GatewayMessage) -> bool:
-        if self._sock is None:
-            return False
         datagram = self._codec.encode(message)
-        if datagram is None:
-            return False
-        try:
-            self._sock.send(datagram)
-        except BlockingIOError:
-            return False
-        except OSError:
-            self._lose()
-            return False
-        return True
-
-    def _lose(self) -> None:
-        self._counts["losses"] += 1
-        self.close()
+        return datagram is not None and self._link.send(datagram)
 
 
 def query_status(path: Path, timeout_s: float) -> dict[str, Any]:

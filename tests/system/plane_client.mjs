@@ -166,7 +166,19 @@ function until(predicate, seconds, what) {
 
 const LAST = new Set(["done", "rejected", "failed", "cancelled"]);
 
+// After `stale_session` the page says: read the status and send a new command.
 async function command(op, args = {}) {
+  for (;;) {
+    const outcome = await attempt(op, args);
+    if (outcome.why?.reason !== "stale_session") {
+      console.log(JSON.stringify({ op, ...outcome }));
+      return;
+    }
+    await until((topic, m) => topic === `${base}/status` && m.on, 30, "status");
+  }
+}
+
+async function attempt(op, args) {
   const topic = `${base}/cmd`;
   const body = pack({
     id: randomBytes(16).toString("hex"),
@@ -187,8 +199,7 @@ async function command(op, args = {}) {
   mid += 1;
   const number = Buffer.from([mid >> 8, mid & 255]);
   socket.write(packet(0x32, word(topic), number, pack([body, sig, kid])));
-  const outcome = await answer;
-  console.log(JSON.stringify({ op, ...outcome }));
+  return answer;
 }
 
 await new Promise((resolve) => socket.once("connect", resolve));
@@ -202,7 +213,7 @@ const topics = [`${base}/status`, `${base}/resp`].map((t) => Buffer.concat([word
 socket.write(packet(0x82, Buffer.from([0, 1]), ...topics));
 await done;
 await online;
-await command("arm");
+await command("arm", { within_s: 30 });
 await command("set-goal", { channel: "supply_setpoint", value: 16.5 });
 await command("set-goal", { channel: "supply_setpoint", value: 95 });
 await command("stop");

@@ -192,7 +192,7 @@ def test_a_plane_written_from_the_documentation_alone_works(site: PlaneSite) -> 
     )
     assert run.returncode == 0, run.stderr
     armed, followed, refused, stopped = map(json.loads, run.stdout.splitlines())
-    assert (armed["st"], armed["data"]["mode"]) == ("done", "ACTIVE")
+    assert (armed["st"], armed.get("data", {}).get("mode")) == ("done", "ACTIVE"), armed
     assert followed["st"] == "done"
     assert (refused["st"], refused["why"]["reason"]) == ("rejected", "envelope")
     assert (refused["why"]["limit"], refused["why"]["value"]) == (40.0, 95)

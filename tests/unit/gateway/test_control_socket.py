@@ -10,7 +10,8 @@ import pytest
 from edge_agent.core.errors import PortError
 from edge_agent.core.ipc import MAX_DATAGRAM_BYTES, Bye, Codec, Hello, ReadingsBatch
 from edge_agent.core.records import Quality, Reading
-from edge_agent.gateway.control_socket import RETRY_NS, ControlSocket, query_status
+from edge_agent.gateway.control_socket import ControlSocket, query_status
+from edge_agent.gateway.unix_link import RETRY_NS
 
 READING = Reading(0, 1, 2, Quality.GOOD)
 
