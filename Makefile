@@ -118,6 +118,6 @@ $(DEVICE_LIBRARY): $(wildcard firmware_bridge/device/*.[ch] firmware_bridge/devi
 	$(BIN)/python firmware_bridge/device/build.py
 	@touch $@
 
-$(VENV)/.test: requirements-test.lock $(VENV)/.runtime
-	$(PIP) install --no-deps --require-hashes --only-binary :all: -r requirements-test.lock
+$(VENV)/.test: requirements-test.lock requirements-compiler.lock $(VENV)/.runtime
+	$(PIP) install --no-deps --require-hashes --only-binary :all: -r requirements-test.lock -r requirements-compiler.lock
 	@touch $@

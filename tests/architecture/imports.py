@@ -77,8 +77,8 @@ OWNERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "socket": (
             "edge_agent/client/device.py",
             "edge_agent/gateway/client.py",
-            "edge_agent/gateway/command_socket.py",
             "edge_agent/gateway/control_socket.py",
+            "edge_agent/gateway/unix_link.py",
             "edge_agent/gateway/session.py",
             "edge_agent/ports/command_relay.py",
             "edge_agent/ports/gateway_relay.py",

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,13 @@ TRIP: dict[str, Any] = {
     "utc": "2026-01-02T03:04:05+00:00",
     "boot": "0123",
 }
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Short: the path of a Unix socket below it has 95 bytes at most."""
+    with tempfile.TemporaryDirectory(prefix="reset-") as name:
+        yield Path(name)
 
 
 def edge_agent(*words: str) -> subprocess.CompletedProcess[str]:
@@ -73,9 +81,9 @@ def status(options: list[str]) -> dict[str, Any]:
     pytest.fail("no status")
 
 
-def test_a_trip_of_an_earlier_run_is_met_again_and_reset_only_between_runs(tmp_path: Path) -> None:
-    options = place(tmp_path)
-    path = latched(tmp_path, json.dumps(TRIP))
+def test_a_trip_of_an_earlier_run_is_met_again_and_reset_only_between_runs(folder: Path) -> None:
+    options = place(folder)
+    path = latched(folder, json.dumps(TRIP))
     with running(options) as log:
         control = status(options)
         assert control["mode"] == "TRIPPED"
@@ -96,9 +104,9 @@ def test_a_trip_of_an_earlier_run_is_met_again_and_reset_only_between_runs(tmp_p
     assert (again.returncode, again.stdout[:16]) == (0, "nothing to reset")
 
 
-def test_a_record_that_cannot_be_read_keeps_it_tripped_and_says_so(tmp_path: Path) -> None:
-    options = place(tmp_path)
-    path = latched(tmp_path, "{")
+def test_a_record_that_cannot_be_read_keeps_it_tripped_and_says_so(folder: Path) -> None:
+    options = place(folder)
+    path = latched(folder, "{")
     with running(options):
         control = status(options)
     assert control["mode"] == "TRIPPED"
