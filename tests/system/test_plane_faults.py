@@ -54,7 +54,8 @@ def test_answers_outlive_the_broker(site: PlaneSite) -> None:
     ids = [ops.send("ping") for _ in range(30)]
     command_id = ops.send("disarm")
     site.until(lambda: site.status()["control"]["mode"] == "RAMPING", "ramping")
-    site.broker.stop()
+    # Asked to end, it keeps this client's session; killed, it may forget who was to be told.
+    site.broker.stop(signal.SIGTERM)
     site.until(lambda: site.status()["control"]["mode"] == "SAFE", "safe without a broker")
     site.broker.start()
     disarmed = ops.wait(command_id, 30)
