@@ -270,6 +270,7 @@ class DeviceClient:
         if options.tls is not None:
             client.tls_set_context(options.tls)
         client.on_socket_open = _no_delay
+        client.reconnect_delay_set(1, 4)  # somebody waits; paho's own goes up to two minutes
         topics = [(self._topics.status, 1), (self._topics.resp, 1)]
         client.on_connect = lambda c, *_: c.subscribe(topics)
         client.on_message = lambda _c, _u, m: self._inbox.put(

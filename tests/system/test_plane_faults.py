@@ -58,7 +58,7 @@ def test_answers_outlive_the_broker(site: PlaneSite) -> None:
     site.broker.stop(signal.SIGTERM)
     site.until(lambda: site.status()["control"]["mode"] == "SAFE", "safe without a broker")
     site.broker.start()
-    disarmed = ops.wait(command_id, 30)
+    disarmed = ops.wait(command_id, 60)
     assert (disarmed.st, disarmed.data["mode"]) == ("done", "SAFE")
     outcomes = [ops.wait(i, 20) for i in ids]
     assert {o.st for o in outcomes} == {"done"}
