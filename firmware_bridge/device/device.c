@@ -162,13 +162,18 @@ static bool enough_tokens(eb1_device *device, uint16_t token)
     return false;
 }
 
-/* Put a judged command on the pins, unless the interrupt was quicker. */
-static bool commit(eb1_device *device, uint16_t token, const envelope_verdict *verdict)
+/* Put a command that was judged by `seen` on the pins, unless the interrupt was quicker: made
+ * safe, or took back an output whose lease ended. */
+static bool commit(eb1_device *device, const eb1_shared *seen, uint16_t token,
+                   const envelope_verdict *verdict)
 {
     eb1_shared *const shared = &device->shared;
     bool fresh;
     board_lock();
     fresh = shared->state != EB1_SAFE && !is_stale(shared->token, token);
+    for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
+        fresh = fresh && shared->outputs[i] == seen->outputs[i];
+    }
     if (fresh) {
         shared->unfed_ms = 0;
         if (verdict != NULL) {
@@ -188,7 +193,7 @@ static void obey(eb1_device *device, const eb1_shared *seen, uint16_t token)
 {
     envelope_verdict verdict;
     ask_guard(device, seen, ENVELOPE_ACTIVE, &verdict);
-    if (!commit(device, token, &verdict)) {
+    if (!commit(device, seen, token, &verdict)) {
         COUNT(sets_stale);
         return;
     }
@@ -221,7 +226,7 @@ static bool on_set(eb1_device *device, eb1_frame *frame)
     } else {
         device->set_seq = frame->seq;
         if (seen.state == EB1_ARMING && !enough_tokens(device, frame->token)) {
-            commit(device, frame->token, NULL);
+            commit(device, &seen, frame->token, NULL);
         } else {
             obey(device, &seen, frame->token);
         }

@@ -2,7 +2,7 @@
 
     python -m tests.firmware.fuzz --seconds 600
 
-Owns: the device that is fuzzed (every part of a guard: dwell, interlocks, exclusives, a lease
+Owns: the device that is fuzzed (every part of a guard: dwell, interlocks, exclusives, leases
 shorter than the dead man), the build, and the corpus in tests/data/device_scripts.json.xz: the
 smallest set of scripts that reaches what was ever reached, and those written by hand. Exit 1
 when a script breaks a claim of fuzz_device.c; it is then printed as hex.
@@ -36,6 +36,17 @@ BY_HAND: Final[Mapping[str, str]] = MappingProxyType(
             "06000014009cff0000003106000014002c010300003106000014002c010300003106000014002c01"
             "0300003106000014002c01030000bd0004000900f90063"
         ),
+        # a lease ends between the judging of a command and its way to the pins
+        "lease while judging": (
+            "06060000000100000906030000000000000906000014009cff0000000906000014009cff00000009"
+            "06000014009cff0000003106000014002c010300003106000014002c010300003106000014002c01"
+            "030000bd041406000014002c010300"
+        ),
+        # the dead man acts there, while every output is at its safe value
+        "dead man while judging": (
+            "06060000000100000906030000000000000906000014009cff0000000906000014009cff00000009"
+            "00fa04ff06000014009cff0000"
+        ),
         # a wish far away, at once
         "jump": (
             "06060000000100000906030000000000000906000014009cff0000000906000014009cff00000009"
@@ -58,8 +69,8 @@ _SHORT_LEASE_NS: Final = 200_000_000
 def header() -> str:
     """Limits of the fuzzed device. Its sensors are all its own."""
     base = ENVELOPES["uneven"]
-    short = replace(base.actuators[1], lease_ns=_SHORT_LEASE_NS)
-    envelope = replace(base, actuators=(base.actuators[0], short, *base.actuators[2:]))
+    short = tuple(replace(a, lease_ns=_SHORT_LEASE_NS) for a in base.actuators[:2])
+    envelope = replace(base, actuators=(*short, *base.actuators[2:]))
     return limits_header(envelope, tuple(sensor.name for sensor in envelope.sensors))
 
 

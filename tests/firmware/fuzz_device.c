@@ -32,10 +32,20 @@ static int64_t at_most(int64_t value, int64_t limit)
     return value < limit ? value : limit;
 }
 
+/* Outputs that the interrupt has made safe in this word of the script. */
+static bool taken[ENVELOPE_ACTUATORS_ROOM];
+
 /* One millisecond; the guard lets a second be saved up, and a count of the time before. */
 static void pass_ms(void)
 {
+    int16_t before[ENVELOPE_ACTUATORS_ROOM];
+    for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
+        before[i] = pins[i];
+    }
     eb1_tick_isr(&device);
+    for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
+        taken[i] = taken[i] || pins[i] != before[i];
+    }
     for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
         const int64_t down = ENVELOPE_MOTIONS[i].rate_down_counts_per_s;
         const int64_t up = ENVELOPE_MOTIONS[i].rate_up_counts_per_s;
@@ -47,6 +57,8 @@ static void pass_ms(void)
 void board_write_outputs(const int16_t *counts)
 {
     for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
+        require(!locked || !taken[i] || counts[i] == ENVELOPE_MOTIONS[i].safe_counts,
+                "what the interrupt makes safe while a frame is judged stays safe");
         pins[i] = counts[i];
     }
 }
@@ -245,6 +257,7 @@ static void run_word(script *from)
     const uint8_t word = next(from);
     for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
         before[i] = pins[i];
+        taken[i] = false;
     }
     switch (word & 7) {
     case 0:

@@ -129,6 +129,7 @@ MUTANTS = (
     ("device.c", "shared->unfed_ms >= EB1_DEADMAN_MS", "shared->unfed_ms > EB1_DEADMAN_MS"),
     ("device.c", "shared->unfed_ms == EB1_LEASES_MS[i]", "shared->unfed_ms == 0"),
     ("device.c", "fresh = shared->state != EB1_SAFE &&", "fresh = true ||"),
+    ("device.c", "fresh && shared->outputs[i] == seen->outputs[i]", "fresh"),
     ("device.c", "seen.state == EB1_ARMING && !enough", "seen.state == EB1_SAFE && !enough"),
     ("guard.c", "return wish > high ? high : wish;", "return wish;"),
     ("frame.c", "wire[code] = (uint8_t)(writer->at - code);", "wire[code] = 1;"),
