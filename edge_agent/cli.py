@@ -10,23 +10,21 @@ done (`run` and `gateway` are done when they are told to stop, so theirs is 0).
 """
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeAlias
 
 from edge_agent import __version__
 from edge_agent.cli_bridge import add_bridge
 from edge_agent.cli_ctl import add_ctl
 from edge_agent.cli_envelope import add_envelope
+from edge_agent.cli_shared import Verbs, broker_address, print_json
 from edge_agent.config import DEFAULT_PATH, Settings, load, with_state_dir
 from edge_agent.core.errors import (
     EXIT_INTERRUPTED,
     EXIT_OK,
     EXIT_USAGE,
-    ConfigError,
     EdgeAgentError,
 )
 
@@ -86,10 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-_Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - argparse gives its return type no public name
-
-
-def _verb(verbs: _Verbs, name: str, summary: str, description: str) -> argparse.ArgumentParser:
+def _verb(verbs: Verbs, name: str, summary: str, description: str) -> argparse.ArgumentParser:
     return verbs.add_parser(name, help=summary, description=description)
 
 
@@ -116,11 +111,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     return with_state_dir(settings, arguments.state_dir) if arguments.state_dir else settings
 
 
-def _print_json(document: object) -> None:
-    print(json.dumps(document, indent=2, sort_keys=True))
-
-
-def _add_sim(verbs: _Verbs) -> None:
+def _add_sim(verbs: Verbs) -> None:
     parser = _verb(
         verbs,
         "sim",
@@ -183,7 +174,7 @@ def _sim(arguments: argparse.Namespace) -> int:
     return run_simulation(SimRequest(options, arguments.state_dir, arguments.json))
 
 
-def _add_run(verbs: _Verbs) -> None:
+def _add_run(verbs: Verbs) -> None:
     parser = _verb(
         verbs,
         "run",
@@ -226,7 +217,7 @@ def _run(arguments: argparse.Namespace) -> int:
     return run_control(settings, arm=arguments.arm, gateway_command=gateway)
 
 
-def _add_gateway(verbs: _Verbs) -> None:
+def _add_gateway(verbs: Verbs) -> None:
     parser = _verb(
         verbs,
         "gateway",
@@ -247,7 +238,7 @@ def _gateway(arguments: argparse.Namespace) -> int:
     return run_gateway_process(_settings(arguments), arguments.with_parent)
 
 
-def _add_check(verbs: _Verbs) -> None:
+def _add_check(verbs: Verbs) -> None:
     parser = _verb(
         verbs,
         "check",
@@ -271,7 +262,7 @@ def _check(arguments: argparse.Namespace) -> int:
     plane_password(settings)
     findings = {**check(settings), "plane": check_plane_files(settings)}
     if arguments.json:
-        _print_json(findings)
+        print_json(findings)
     else:
         for name, value in findings.items():
             print(f"{name:<18} {value}")
@@ -280,7 +271,7 @@ def _check(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _add_status(verbs: _Verbs) -> None:
+def _add_status(verbs: Verbs) -> None:
     parser = _verb(
         verbs,
         "status",
@@ -299,13 +290,13 @@ def _status(arguments: argparse.Namespace) -> int:
 
     document = ask_status(_settings(arguments))
     if arguments.json:
-        _print_json(document)
+        print_json(document)
     else:
         print(status_text(document))
     return EXIT_OK
 
 
-def _add_reset(verbs: _Verbs) -> None:
+def _add_reset(verbs: Verbs) -> None:
     parser = _verb(
         verbs,
         "reset",
@@ -325,7 +316,7 @@ def _reset(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _add_feed(verbs: _Verbs) -> None:
+def _add_feed(verbs: Verbs) -> None:
     parser = _verb(
         verbs,
         "feed",
@@ -360,14 +351,12 @@ def _feed(arguments: argparse.Namespace) -> int:
     from edge_agent.app_gateway import run_feed
     from edge_agent.gateway.feed import FeedJob
 
-    host, _, port = arguments.broker.rpartition(":")
-    if not host or not port.isdigit():
-        raise ConfigError(f"{arguments.broker!r}", where="--broker", fix="give HOST:PORT")
+    host, port = broker_address(arguments.broker)
     job = FeedJob(
         log_path=arguments.log,
         map_path=arguments.map,
         host=host,
-        port=int(port),
+        port=port,
         speed=arguments.speed,
         first=arguments.first,
         last=arguments.last,

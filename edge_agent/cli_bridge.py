@@ -8,11 +8,11 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
+from edge_agent.cli_shared import Verbs, print_json
+from edge_agent.core.clock import NS_PER_S
 from edge_agent.core.errors import EXIT_CONFIG, EXIT_OK, ConfigError
-
-_Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - argparse gives its return type no public name
 
 _DESCRIPTION = """\
 Look at the line to the microcontroller. None of these can arm it or move an output; a port has
@@ -23,10 +23,9 @@ one owner, so stop the agent first (while it runs, `edge-agent status` tells the
   edge-agent bridge monitor /dev/ttyACM0        live values, rates, errors, ages
   edge-agent bridge bench /dev/ttyACM0          round-trip time and frame rate
 """
-_NS_PER_S = 1_000_000_000
 
 
-def add_bridge(verbs: _Verbs) -> None:
+def add_bridge(verbs: Verbs) -> None:
     """Add the group to the command line."""
     parser = verbs.add_parser(
         "bridge",
@@ -82,7 +81,7 @@ def add_bridge(verbs: _Verbs) -> None:
     bench.set_defaults(verb=_bench)
 
 
-def _port_verb(group: _Verbs, name: str, summary: str, description: str) -> argparse.ArgumentParser:
+def _port_verb(group: Verbs, name: str, summary: str, description: str) -> argparse.ArgumentParser:
     parser = group.add_parser(name, help=summary, description=description)
     parser.add_argument("--baud", type=int, default=115200, help="bit/s (default: %(default)s)")
     parser.add_argument(
@@ -95,10 +94,6 @@ def _port_verb(group: _Verbs, name: str, summary: str, description: str) -> argp
     )
     parser.add_argument("--json", action="store_true", help="print JSON, one document a line")
     return parser
-
-
-def _print_json(document: object) -> None:
-    print(json.dumps(document), flush=True)
 
 
 def _info(arguments: argparse.Namespace) -> int:
@@ -116,7 +111,7 @@ def _info(arguments: argparse.Namespace) -> int:
         row["envelope_matches"] and row["schema_matches"] for row in document["devices"]
     )
     if arguments.json:
-        _print_json(document)
+        print_json(document, indent=None)
     else:
         print(_info_text(document))
     return EXIT_OK if fits else EXIT_CONFIG
@@ -127,7 +122,7 @@ def _list(*, as_json: bool) -> int:
 
     entries = ports()
     if as_json:
-        _print_json([{f: getattr(e, f) for f in e.__struct_fields__} for e in entries])
+        print_json([{f: getattr(e, f) for f in e.__struct_fields__} for e in entries], indent=None)
         return EXIT_OK
     for entry in entries:
         print(f"{entry.path:<16} {entry.description}")
@@ -167,8 +162,8 @@ def _monitor(arguments: argparse.Namespace) -> int:
         left_ns = None
         if arguments.duration is not None:
             _positive(arguments.duration, "--duration")
-            left_ns = round(arguments.duration * _NS_PER_S)
-        _watch(monitor, round(arguments.every * _NS_PER_S), left_ns, as_json=arguments.json)
+            left_ns = round(arguments.duration * NS_PER_S)
+        _watch(monitor, round(arguments.every * NS_PER_S), left_ns, as_json=arguments.json)
     except KeyboardInterrupt:
         return EXIT_OK  # how a person ends it
     finally:
@@ -184,7 +179,7 @@ def _watch(monitor: Any, period_ns: int, left_ns: int | None, *, as_json: bool) 
         document = monitor.watch(this_ns)
         left_ns = None if left_ns is None else left_ns - this_ns
         if as_json:
-            _print_json(document)
+            print_json(document, indent=None)
         elif on_terminal:
             print("\x1b[H\x1b[2J" + _page(document), flush=True)
         else:
@@ -245,7 +240,7 @@ def _bench(arguments: argparse.Namespace) -> int:
     finally:
         line.close()
     if arguments.json:
-        _print_json(document)
+        print_json(document, indent=None)
     else:
         for name, value in document.items():
             print(f"{name.replace('_', ' '):<26} {value}")

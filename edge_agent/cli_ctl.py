@@ -10,13 +10,13 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-from edge_agent.core.errors import EXIT_OK, EXIT_TRANSIENT, ConfigError
+from edge_agent.cli_shared import Verbs, broker_address, print_json
+from edge_agent.core.errors import EXIT_OK, EXIT_TRANSIENT
 
 _ARM_S: Final = 10.0
 _WATCH_S: Final = 1.0
-_Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - argparse gives its return type no public name
 _PLAIN: Final = (
     ("status", "is it there, in which mode, and why"),
     ("disarm", "bring the outputs to safe"),
@@ -25,7 +25,7 @@ _PLAIN: Final = (
 )
 
 
-def add_ctl(verbs: _Verbs) -> None:
+def add_ctl(verbs: Verbs) -> None:
     """Add the verb and its own verbs."""
     parser = verbs.add_parser(
         "ctl",
@@ -42,7 +42,9 @@ def add_ctl(verbs: _Verbs) -> None:
     )
     goal = _add(operations, "set-goal", "set a channel that is a wish, in its unit")
     goal.add_argument("channel")
-    goal.add_argument("value", help="a number, or 'none' to go by the measured one again")
+    goal.add_argument(
+        "value", type=_value, help="a number, or 'none' to go by the measured one again"
+    )
     mode = _add(operations, "mode", "whether what is decided is also driven; only while SAFE")
     mode.add_argument("control", choices=("monitor", "enforce"))
     query = _add(operations, "query", "what became of a command")
@@ -53,7 +55,7 @@ def add_ctl(verbs: _Verbs) -> None:
     _add_keys(operations)
 
 
-def _add(verbs: _Verbs, name: str, summary: str) -> argparse.ArgumentParser:
+def _add(verbs: Verbs, name: str, summary: str) -> argparse.ArgumentParser:
     parser = verbs.add_parser(name, help=summary, description=f"{summary}.")
     parser.add_argument(
         "--key",
@@ -81,7 +83,7 @@ def _command(arguments: argparse.Namespace) -> int:
         within_s = {"arm": args.get("within_s", 0.0) + 5.0, "disarm": 125.0}.get(op, 5.0)
         outcome = device.command(op, args, within_s=within_s, dry=arguments.dry_run)
         if arguments.json:
-            print(json.dumps({"device": dict(device.status), "answer": _plain(outcome)}))
+            print_json({"device": dict(device.status), "answer": _plain(outcome)})
         else:
             print(outcome.sentence())
     return EXIT_OK if outcome.st == "done" else EXIT_TRANSIENT
@@ -96,7 +98,7 @@ def _args(arguments: argparse.Namespace) -> dict[str, Any]:
         case "mode":
             return {"control": arguments.control}
         case "set-goal":
-            return {"channel": arguments.channel, "value": _value(arguments.value)}
+            return {"channel": arguments.channel, "value": arguments.value}
     return {}
 
 
@@ -106,7 +108,7 @@ def _value(text: str) -> float | None:
     try:
         return float(text)
     except ValueError:
-        raise ConfigError(f"{text!r} is no number", where="--value", fix="such as 16.5") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is no number, such as 16.5") from None
 
 
 def _watch(arguments: argparse.Namespace) -> int:
@@ -134,7 +136,7 @@ def _plain(outcome: Any) -> dict[str, Any]:
     return {name: getattr(outcome, name) for name in outcome.__struct_fields__}
 
 
-def _add_keys(operations: _Verbs) -> None:
+def _add_keys(operations: Verbs) -> None:
     keys = operations.add_parser("keys", help="make keys", description="Make keys.")
     verbs = keys.add_subparsers(title="commands", required=True, metavar="COMMAND")
     new = verbs.add_parser(
@@ -160,16 +162,14 @@ def _add_keys(operations: _Verbs) -> None:
 def _new_key(arguments: argparse.Namespace) -> int:
     from edge_agent.client.key_file import NewKey, make_key
 
-    host, _, port = arguments.broker.rpartition(":")
-    if not host or not port.isdigit():
-        raise ConfigError(f"{arguments.broker!r}", where="--broker", fix="give HOST:PORT")
+    host, port = broker_address(arguments.broker)
     new = NewKey(
         device=arguments.device,
         kid=arguments.kid,
         role=arguments.role,
         ops=tuple(arguments.op),
         host=host,
-        port=int(port),
+        port=port,
     )
     made = make_key(new, arguments.folder)
     print(f"{made.keyring}  for the device (version {made.version}; restart its agent)")

@@ -5,13 +5,10 @@ pages, findings and scores come from `safety` and `sim`.
 """
 
 import argparse
-import json
 import sys
-from typing import TypeAlias
 
+from edge_agent.cli_shared import Verbs, print_json
 from edge_agent.core.errors import EXIT_CONFIG, EXIT_OK, EXIT_TRANSIENT, ConfigError
-
-_Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - argparse gives its return type no public name
 
 _DESCRIPTION = """\
 The envelope of a device is code: limits that no model, message or configuration can widen.
@@ -24,7 +21,7 @@ The envelope of a device is code: limits that no model, message or configuration
 _TICKS = 100_000
 
 
-def add_envelope(verbs: _Verbs) -> None:
+def add_envelope(verbs: Verbs) -> None:
     """Add the group to the command line."""
     parser = verbs.add_parser(
         "envelope",
@@ -85,16 +82,12 @@ def add_envelope(verbs: _Verbs) -> None:
 
 
 def _device_verb(
-    group: _Verbs, name: str, summary: str, description: str
+    group: Verbs, name: str, summary: str, description: str
 ) -> argparse.ArgumentParser:
     parser = group.add_parser(name, help=summary, description=description)
     parser.add_argument("device", metavar="DEVICE", help="for example air-handler")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     return parser
-
-
-def _print_json(document: object) -> None:
-    print(json.dumps(document, indent=2))
 
 
 def _show(arguments: argparse.Namespace) -> int:
@@ -105,7 +98,7 @@ def _show(arguments: argparse.Namespace) -> int:
 
     envelope = find(arguments.device)
     if arguments.json:
-        _print_json({"sha256": envelope.sha256(), **asdict(envelope)})
+        print_json({"sha256": envelope.sha256(), **asdict(envelope)})
     else:
         print(page(envelope))
     return EXIT_OK
@@ -120,7 +113,7 @@ def _check(arguments: argparse.Namespace) -> int:
     cells = matrix(envelope)
     empty, doubts = [cell for cell in cells if cell.empty], warnings(envelope)
     if arguments.json:
-        _print_json(
+        print_json(
             {
                 "device": envelope.device,
                 "sha256": envelope.sha256(),
@@ -171,7 +164,7 @@ def _attack(arguments: argparse.Namespace) -> int:
     score = attack(find(arguments.device), arguments.ticks, arguments.seed, progress)
     per_s = score.ticks * NS_PER_S // max(clock.now_ns() - start_ns, 1)
     if arguments.json:
-        _print_json({"device": arguments.device, "seed": arguments.seed, **score_document(score)})
+        print_json({"device": arguments.device, "seed": arguments.seed, **score_document(score)})
     else:
         print(score_text(score, arguments.device))
     print(f"{per_s:,} ticks per second", file=sys.stderr)
