@@ -112,7 +112,10 @@ def test_an_attack_that_proves_nothing_ends_with_1(capsys: pytest.CaptureFixture
     assert "ticks per second" in err
 
 
-def test_an_attack_that_held_ends_with_0(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_attack_that_held_ends_with_0_and_tells_how_far_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_agent.core.clock.NS_PER_S", 1)  # a second is over at once
     code, out, err = run(capsys, "attack", DEVICE, "--ticks", "9000", "--seed", "3", "--json")
     assert json.loads(out)["violations"] == 0
     assert code == EXIT_OK
