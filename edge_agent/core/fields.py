@@ -5,9 +5,11 @@ raise for what a device wrote, whatever it is, or guess: "21,5", "on" and "#VALU
 numbers.
 """
 
+import difflib
 import json
 import math
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -48,6 +50,18 @@ class SourceRow(Protocol):
     def scale(self) -> float: ...
     @property
     def offset(self) -> float: ...
+
+
+def unknown_name(name: str, known: Iterable[str], kind: str, where: str) -> ConfigError:
+    """The error for a row that names no known `kind`; it suggests the nearest."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    fix = f"did you mean {close[0]!r}? " if close else ""
+    return ConfigError(
+        f"unknown {kind} {name!r}",
+        where=f"{where}.{kind}",
+        fix=f"{fix}known: {', '.join(names)}",
+    )
 
 
 def linear(row: SourceRow, base: str, where: str) -> tuple[float, float]:

@@ -5,16 +5,15 @@ sensor rows into decoders. Must not: read files, or let a row widen a limit of t
 Every complaint names the key and the fix.
 """
 
-import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
 from edge_agent.core.clock import NS_PER_S
 from edge_agent.core.errors import ConfigError
-from edge_agent.core.fields import linear
+from edge_agent.core.fields import linear, unknown_name
 from edge_agent.core.units import UNITS
 from edge_agent.gateway.decode import SensorDecoder
 from edge_agent.safety.limits import SensorLimits
@@ -71,7 +70,7 @@ def sensor_decoders(
     for number, row in enumerate(settings.sensor):
         where = f"mqtt.sensor[{number}]"
         if row.channel not in by_name:
-            raise _unknown(row.channel, by_name, "channel", f"{where}.channel")
+            raise unknown_name(row.channel, by_name, "channel", where)
         if row.channel in seen:
             raise ConfigError(
                 f"channel {row.channel!r} has more than one source",
@@ -105,7 +104,7 @@ def _check_broker(settings: MqttSettings) -> None:
 def _decoder(row: MqttSensor, where: str, index: int, limits: SensorLimits) -> SensorDecoder:
     _check_topic(row.topic, f"{where}.topic")
     if row.unit not in UNITS:
-        raise _unknown(row.unit, UNITS, "unit", f"{where}.unit")
+        raise unknown_name(row.unit, UNITS, "unit", where)
     scale, offset = linear(row, limits.unit, where)
     _check_age(row.max_age_s, f"{where}.max_age_s", limits)
     if row.path and row.form == "number":
@@ -159,12 +158,3 @@ def _in_range(value: float, low: float, high: float, where: str) -> None:
         raise ConfigError(
             f"{value} is out of range", where=where, fix=f"choose {low:g} to {high:g}"
         )
-
-
-def _unknown(name: str, known: Iterable[str], kind: str, where: str) -> ConfigError:
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    fix = f"did you mean {close[0]!r}? " if close else ""
-    return ConfigError(
-        f"unknown {kind} {name!r}", where=where, fix=f"{fix}known: {', '.join(names)}"
-    )

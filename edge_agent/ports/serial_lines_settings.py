@@ -5,7 +5,6 @@ section into a decoder. Must not: name an actuator. A board that is not ours has
 ours, so nothing is ever sent to it.
 """
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -13,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from edge_agent.core.errors import ConfigError
-from edge_agent.core.fields import linear
+from edge_agent.core.fields import linear, unknown_name
 from edge_agent.core.units import UNITS
 from edge_agent.ports.serial_lines_decode import LineDecoder, LineField
 from edge_agent.safety.limits import SensorLimits
@@ -66,9 +65,9 @@ def line_decoder(settings: SerialLines, sensors: Sequence[SensorLimits], where: 
     for number, row in enumerate(settings.sensor):
         here = f"{where}.sensor[{number}]"
         if row.channel not in by_name:
-            raise _unknown(row.channel, list(by_name), "channel", here)
+            raise unknown_name(row.channel, by_name, "channel", here)
         if row.unit not in UNITS:
-            raise _unknown(row.unit, list(UNITS), "unit", here)
+            raise unknown_name(row.unit, UNITS, "unit", here)
         index, limits = by_name[row.channel]
         scale, offset = linear(row, limits.unit, here)
         sentence, path = _place(settings, row.path, here)
@@ -105,12 +104,4 @@ def _place(settings: SerialLines, path: str, where: str) -> tuple[str, tuple[str
         f"{path!r} is no place in a line of {settings.form}",
         where=f"{where}.path",
         fix=_PATH_FIX[settings.form],
-    )
-
-
-def _unknown(name: str, known: Sequence[str], kind: str, where: str) -> ConfigError:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    fix = f"did you mean {close[0]!r}? " if close else ""
-    return ConfigError(
-        f"unknown {kind} {name!r}", where=f"{where}.{kind}", fix=f"{fix}known: {', '.join(known)}"
     )
