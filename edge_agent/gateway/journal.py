@@ -161,11 +161,6 @@ class Journal:
         finally:
             self._db.execute("PRAGMA synchronous = FULL")
 
-    def depth(self) -> int:
-        """How many messages wait in the outbox."""
-        (count,) = self._db.execute("SELECT count(*) FROM outbox").fetchone()
-        return int(count)
-
     def close(self) -> None:
         """Release the file."""
         self._db.close()
