@@ -23,11 +23,10 @@ from edge_agent.authority.body import MAX_TTL_MS
 from edge_agent.authority.seal import seal
 from edge_agent.authority.topics import ALL, ALL_STOP, topics_of
 from edge_agent.client.outcome import Outcome
-from edge_agent.core.clock import NS_PER_S, SystemClock, utc_now_ns
+from edge_agent.core.clock import NS_PER_MS, NS_PER_S, SystemClock, utc_now_ns
 from edge_agent.core.errors import TransientError
 
 _NS_PER_US: Final = 1_000
-_NS_PER_MS: Final = 1_000_000
 _KEEPALIVE_S: Final = 15
 _SESSION_EXPIRY_S: Final = 120
 _GRACE_S: Final = 1.0
@@ -189,7 +188,7 @@ class DeviceClient:
         """How long the present session is known here; nothing when it was retained."""
         if self._session_ns is None:
             return {}
-        return {"age": (self._clock.now_ns() - self._session_ns) // _NS_PER_MS}
+        return {"age": (self._clock.now_ns() - self._session_ns) // NS_PER_MS}
 
     def publish(self, body: bytes, *, retain: bool = False) -> bytes:
         """Seal and send a body as it is; what went onto the wire."""

@@ -11,14 +11,14 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
+from edge_agent.core.clock import NS_PER_MS
 from edge_agent.core.fields import Cause
 from edge_agent.core.records import Command, Quality, Reading
 from edge_agent.ports.serial_lines_decode import LineBuffer, LineDecoder
 from firmware_bridge.errors import SerialFaultError
 
-_NS_PER_MS = 1_000_000
-_BACKOFF_FIRST_NS = 100 * _NS_PER_MS
-_BACKOFF_LAST_NS = 2_000 * _NS_PER_MS
+_BACKOFF_FIRST_NS = 100 * NS_PER_MS
+_BACKOFF_LAST_NS = 2_000 * NS_PER_MS
 
 
 class TextLine(Protocol):

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from edge_agent.core.clock import NS_PER_MS
 from edge_agent.safety.limits import Envelope
 from edge_agent.safety.margin import DEADMAN_MAX_MS, deadman_ms
 from edge_agent.sim.mcu_limits import device_limits
@@ -23,7 +24,6 @@ from firmware_bridge.messages import (
 )
 
 FIRMWARE_VERSION: Final = 1
-_NS_PER_MS: Final = 1_000_000
 
 
 class McuSettings(NamedTuple):
@@ -150,7 +150,7 @@ class SimulatedMcu:
 
     def hang(self, now_ns: int) -> None:
         """The main loop hangs until now; the timer interrupt does not."""
-        ticks = (now_ns - self._boot_ns) // _NS_PER_MS
+        ticks = (now_ns - self._boot_ns) // NS_PER_MS
         self._board.hang(ticks - self._ticks)
         self._ticks = ticks
 
@@ -181,11 +181,11 @@ class SimulatedMcu:
         return self._at_ns(due_ms)
 
     def _at_ns(self, at_ms: int) -> int:
-        return self._boot_ns + at_ms * _NS_PER_MS
+        return self._boot_ns + at_ms * NS_PER_MS
 
     def _tick_to(self, now_ns: int) -> None:
         """Every interrupt of the timer that is due."""
-        ticks = (now_ns - self._boot_ns) // _NS_PER_MS
+        ticks = (now_ns - self._boot_ns) // NS_PER_MS
         if ticks > self._ticks:
             self._board.advance(ticks - self._ticks)
             self._ticks = ticks
