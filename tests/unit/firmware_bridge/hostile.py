@@ -136,10 +136,10 @@ class Judge:
             yield not min(old, wanted, safe) <= new <= max(old, wanted, safe)
 
     def _check_limits(self, at_ns: int, outputs: tuple[int, ...]) -> None:
-        """The range and the speed that the device may allow: the envelope's and its margin."""
+        """The envelope's range, and the speed that the device may allow: its margin is wider."""
         self._history.append((at_ns, outputs))
         for i, actuator in enumerate(ENVELOPE.actuators):
-            assert actuator.min_counts - 1 <= outputs[i] <= actuator.max_counts + 1
+            assert actuator.min_counts <= outputs[i] <= actuator.max_counts
             for then_ns, then in self._history:
                 allowed_ms = (at_ns - then_ns) // MS + 1 + DEADMAN_MS
                 rise = actuator.rate_up_counts_per_s * 12 * allowed_ms // 10_000 + 2
