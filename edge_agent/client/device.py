@@ -277,7 +277,12 @@ class DeviceClient:
         )
         try:
             client.connect(
-                options.host, options.port, _KEEPALIVE_S, properties=_kept() if five else None
+                options.host,
+                options.port,
+                _KEEPALIVE_S,
+                # A broker that ends forgets a session that began clean, even a durable one.
+                clean_start=False if five else paho.MQTT_CLEAN_START_FIRST_ONLY,
+                properties=_kept() if five else None,
             )
         except OSError as error:
             raise TransientError(

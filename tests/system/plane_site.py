@@ -25,6 +25,8 @@ from edge_agent.gateway.control_socket import query_status
 
 DEVICE = "ahu-7"
 _ROOT = Path(__file__).parents[2]
+# `user root`: started by root it would become another user, who may not write in FOLDER, and
+# what it should keep would be gone with it. It means nothing to a broker that root did not start.
 _BROKER = """\
 listener {port} 127.0.0.1
 allow_anonymous true
@@ -33,6 +35,7 @@ persistence true
 persistence_location FOLDER/
 autosave_interval 1
 autosave_on_changes true
+user root
 log_type none
 """
 

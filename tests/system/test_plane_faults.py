@@ -54,11 +54,10 @@ def test_answers_outlive_the_broker(site: PlaneSite) -> None:
     ids = [ops.send("ping") for _ in range(30)]
     command_id = ops.send("disarm")
     site.until(lambda: site.status()["control"]["mode"] == "RAMPING", "ramping")
-    # Asked to end, it keeps this client's session; killed, it may forget who was to be told.
-    site.broker.stop(signal.SIGTERM)
+    site.broker.stop()
     site.until(lambda: site.status()["control"]["mode"] == "SAFE", "safe without a broker")
     site.broker.start()
-    disarmed = ops.wait(command_id, 60)
+    disarmed = ops.wait(command_id, 30)
     assert (disarmed.st, disarmed.data["mode"]) == ("done", "SAFE")
     outcomes = [ops.wait(i, 20) for i in ids]
     assert {o.st for o in outcomes} == {"done"}
