@@ -7,9 +7,7 @@ import math
 
 import pytest
 
-from edge_agent.core.records import Intent, Mode, Op, Proposal, Quality, Reading, Rule, TickRecord
-from edge_agent.decision.agent import Agent
-from edge_agent.decision.features import Features
+from edge_agent.core.records import Mode, Op, Proposal, Quality, Rule
 from edge_agent.safety import envelope as envelope_step
 from edge_agent.safety import gate
 from edge_agent.safety.checks import require_sound
@@ -17,44 +15,20 @@ from edge_agent.safety.completeness import matrix
 from edge_agent.safety.devices.air_handler import ENVELOPE
 from edge_agent.safety.limits import Agreement, EffectCheck, OnLinkLoss
 from edge_agent.sim.mcu import SimulatedMcu
-from tests.properties.world import GOOD_COUNTS, PERIOD_NS, T0, S, Scripted
+from tests.properties.world import PERIOD_NS, T0, S
+from tests.unit.safety.air_handler_bench import (
+    ACTUATORS,
+    CLOSED,
+    SENSORS,
+    Bench,
+    channel,
+    rules_on,
+)
 
-SENSORS = [s.name for s in ENVELOPE.sensors]
-ACTUATORS = [a.name for a in ENVELOPE.actuators]
 HIGH = {a.name: a.max_counts / a.counts_per_unit for a in ENVELOPE.actuators}
-# The two valves exclude each other, so one of them may be asked for at a time.
-CLOSED = {a.name: a.min_counts / a.counts_per_unit for a in ENVELOPE.actuators}
 
 every_sensor = pytest.mark.parametrize("name", SENSORS)
 every_actuator = pytest.mark.parametrize("name", ACTUATORS)
-
-
-class Bench:
-    """An agent whose sensors and hardware are in order unless a test says otherwise."""
-
-    def __init__(self) -> None:
-        self.policy = Scripted()
-        names = SENSORS, ACTUATORS
-        self.agent = Agent(ENVELOPE, self.policy, Features([], *names), PERIOD_NS)
-        self.policy.propose = lambda features: self.policy.next  # type: ignore[method-assign]
-        self.now_ns = T0
-        self.ask()
-
-    def ask(self, **wishes: float) -> None:
-        self.policy.next = Proposal(tuple({**CLOSED, **wishes}.values()))
-
-    def tick(self, *ops: Op, **counts: int | None) -> TickRecord:
-        """One period; `counts` replace honest readings, None sends none."""
-        self.now_ns += PERIOD_NS
-        honest: tuple[int | None, ...] = (*GOOD_COUNTS, *self.agent.command.counts)
-        said = dict(zip(ENVELOPE.channel_names, honest, strict=True))
-        said |= {"fan_current": 100, "damper_position": 200} | counts  # every effect shows
-        readings = [
-            Reading(c, value, self.now_ns, Quality.GOOD)
-            for c, value in enumerate(said.values())
-            if value is not None
-        ]
-        return self.agent.step(self.now_ns, readings, [Intent(op) for op in ops])
 
 
 @pytest.fixture
@@ -65,14 +39,6 @@ def bench() -> Bench:
     ready.tick(Op.ARM)
     assert ready.tick().mode == Mode.ACTIVE
     return ready
-
-
-def channel(name: str) -> int:
-    return ENVELOPE.channel_names.index(name)
-
-
-def rules_on(record: TickRecord, name: str) -> set[int]:
-    return {r.rule for r in record.verdict.reasons if r.channel == channel(name)}
 
 
 @every_sensor
