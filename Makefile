@@ -20,12 +20,12 @@ DEVICE_LIBRARY := firmware_bridge/device/targets/host/libeb1.so
 GUARDED := edge_agent/safety/*,firmware_bridge/*
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test link-faults differential prove bench model mutate lint format types unit coverage lock clean system-packages firmware bench-link corrupt fuzz
+.PHONY: help sim test link-faults differential prove bench model mutate lint format types unit coverage lock clean system-packages firmware bench-link corrupt fuzz test-arm64
 
 help:  ## this list
 	@echo "edge-autonomy: a quantized model holds a real machine inside a hard-coded envelope"
 	@echo
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 18
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## */\1\t/' | expand -t 18
 	@echo
 	@echo "PYTHON=python3.12 make sim   chooses the interpreter for a new environment"
 
@@ -55,6 +55,10 @@ fuzz: $(VENV)/.test  ## SECONDS=600 of libFuzzer on the device core in C, saniti
 prove:  ## Frama-C on the C of the device: every contract, no alarm (installs it when it may)
 	@bash .ci/system-packages prove
 	@bash firmware_bridge/device/prove/prove.sh
+
+test-arm64: $(VENV)/.test $(DEVICE_LIBRARY)  ## the agent on an emulated Raspberry Pi: every answer as on this machine (root)
+	@bash .ci/system-packages arm64
+	bash tests/arm64/run.sh
 
 bench: $(VENV)/.test $(DEVICE_LIBRARY)  ## measure the control process beside a hand-written loop
 	$(BIN)/python bench/envelope.py

@@ -22,7 +22,7 @@ from edge_agent.safety.envelope import EnvelopeState, Order
 from edge_agent.safety.header import render
 from edge_agent.safety.limits import Envelope
 from tests.firmware import histories, toolchain
-from tests.firmware.toolchain import Twin
+from tests.firmware.toolchain import ARM64, HERE, Machine, Twin
 from tests.firmware.twin_devices import ENVELOPES
 
 BATCH = 40  # histories: 20,480 rows, about half a second of work
@@ -135,15 +135,15 @@ def _plan(batches: int) -> list[str]:
     return plan
 
 
-def compare(steps: int, processes: int, seed: int) -> str:
+def compare(steps: int, processes: int, seed: int, machine: Machine = HERE) -> str:
     """Run at least `steps` of them on all devices; AssertionError with the first difference."""
     # Of all rows 2 in 1000 set a memory and 5 restart.
-    plan = _plan(steps // (BATCH * histories.HISTORY) * 101 // 100 + 1)
+    plan = _plan(steps * 101 // (100 * BATCH * histories.HISTORY) + 2)
     seeds = range(seed * 10**9, seed * 10**9 + len(plan))
     done = dict.fromkeys(SHARES, 0)
     with tempfile.TemporaryDirectory() as folder, ProcessPoolExecutor(processes) as pool:
         twins = {
-            device: toolchain.build(Path(folder) / device, render(envelope))
+            device: toolchain.build(Path(folder) / device, render(envelope), machine=machine)
             for device, envelope in ENVELOPES.items()
         }
         results = pool.map(_batch, (twins[device] for device in plan), plan, seeds)
@@ -162,10 +162,12 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=10_000_000)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--arm64", action="store_true", help="build the C for it, and emulate it")
     args = parser.parse_args()
     began = time.monotonic()
     try:
-        line = compare(args.steps, args.processes, args.seed)
+        machine = ARM64 if args.arm64 else HERE
+        line = compare(args.steps, args.processes, args.seed, machine)
     except AssertionError as error:
         print(error, file=sys.stderr)
         return 1

@@ -1,10 +1,12 @@
-"""Builds the device's C for this machine: a shared library, and the driver that feeds it.
+"""Builds the device's C for this machine or an emulated one: a shared library, and the driver
+that feeds it.
 
 Owns: compiler, warnings and flavours. A machine without the compiler fails with the fix.
 """
 
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,12 +20,24 @@ SANITIZED = ("-O1", "-g", "-fsanitize=undefined,address", "-fno-sanitize-recover
 COVERED = ("-O0", "--coverage")
 
 
+class Machine(NamedTuple):
+    """What the C is built for."""
+
+    compiler: str
+    emulator: tuple[str, ...]  # the words that run its programs; none: this machine does
+
+
+HERE = Machine("gcc", ())
+ARM64 = Machine("aarch64-linux-gnu-gcc", ("qemu-aarch64-static", "-L", "/usr/aarch64-linux-gnu"))
+
+
 class Twin(NamedTuple):
     """One built device."""
 
     folder: Path
     library: Path
     driver: Path
+    emulator: tuple[str, ...] = ()
 
 
 def program(name: str) -> str:
@@ -35,32 +49,39 @@ def program(name: str) -> str:
     return path
 
 
-def compiled(*words: str | Path, folder: Path) -> None:
+def compiled(*words: str | Path, folder: Path, compiler: str = HERE.compiler) -> None:
     """Run the C compiler in `folder`; its words are the error."""
     done = subprocess.run(
-        [program("gcc"), *words], cwd=folder, capture_output=True, check=False, text=True
+        [program(compiler), *words], cwd=folder, capture_output=True, check=False, text=True
     )
     assert done.returncode == 0, done.stderr
 
 
 def build(
-    folder: Path, limits: str, flavour: tuple[str, ...] = PLAIN, source: Path = ENVELOPE
+    folder: Path,
+    limits: str,
+    flavour: tuple[str, ...] = PLAIN,
+    source: Path = ENVELOPE,
+    machine: Machine = HERE,
 ) -> Twin:
     """The envelope for the device whose generated header is `limits`."""
+    compiler, emulator = machine
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "limits.h").write_text(limits, encoding="utf-8")
     where = (f"-I{folder}", f"-I{DEVICE}", '-DENVELOPE_LIMITS_H="limits.h"')
     words = (*WARNINGS, *flavour, *where)
-    twin = Twin(folder, folder / "libenvelope.so", folder / "driver")
-    compiled(*words, "-fPIC", "-c", source, "-o", "envelope.o", folder=folder)
-    compiled(*flavour, "-shared", "envelope.o", "-o", twin.library, folder=folder)
+    twin = Twin(folder, folder / "libenvelope.so", folder / "driver", emulator)
+    make = partial(compiled, folder=folder, compiler=compiler)
+    make(*words, "-fPIC", "-c", source, "-o", "envelope.o")
+    make(*flavour, "-shared", "envelope.o", "-o", twin.library)
     linked = (f"-L{folder}", "-lenvelope", f"-Wl,-rpath,{folder}")
-    compiled(*words, DRIVER, "-o", twin.driver, *linked, folder=folder)
+    make(*words, DRIVER, "-o", twin.driver, *linked)
     return twin
 
 
 def run(twin: Twin, rows: bytes) -> bytes:
     """What the driver answers to `rows`; a program that dies shows its words."""
-    done = subprocess.run([twin.driver], input=rows, capture_output=True, check=False)
+    command = [*twin.emulator, str(twin.driver)]
+    done = subprocess.run(command, input=rows, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout
