@@ -163,6 +163,7 @@ def run_control(settings: Settings, *, arm: bool, gateway_command: list[str]) ->
         socket_path(settings),
         Welcome(boot, config.device, hashes),
         hardware.mqtt_channels,
+        drives=hardware.on_broker,
     )
     plane = open_commands(settings, boot)
     ports: dict[str, Port] = {"gateway": relay, **plane.ports, **hardware.ports}

@@ -22,32 +22,36 @@ _NONCE_BITS = 32
 
 
 class Hardware(NamedTuple):
-    """The ports by name, and the channels that may also come from the gateway."""
+    """The ports by name, the channels that may also come from the gateway, and whether the
+    gateway is what the actuators hang on."""
 
     ports: Mapping[str, Port]
     mqtt_channels: tuple[int, ...]
+    on_broker: bool = False
 
 
 def hardware_of(settings: Settings) -> Hardware:
     """What the configuration's mode asks for; ConfigError when that device cannot be simulated."""
-    serial = settings.config.serial
-    if settings.config.mode == "simulated" or serial is None:
+    if settings.config.mode == "simulated":
         return _simulated(settings)
-    return _real(settings, serial)
+    index = {name: channel for channel, name in enumerate(settings.envelope.channel_names)}
+    mqtt = settings.config.mqtt
+    sensors, actuators = (mqtt.sensor, mqtt.actuator) if mqtt is not None else ((), ())
+    names = [*(row.channel for row in sensors), *(row.channel for row in actuators)]
+    ports = _line_ports(settings)
+    if settings.config.serial is not None:
+        ports = {"serial": _bridge(settings, settings.config.serial), **ports}
+    return Hardware(ports, tuple(index[name] for name in names), bool(actuators))
 
 
-def _real(settings: Settings, serial: SerialConfig) -> Hardware:
-    port = SerialBridgePort(
+def _bridge(settings: Settings, serial: SerialConfig) -> Port:
+    return SerialBridgePort(
         serial.port,
         partial(SerialPort, serial.port, serial.baud),
         settings.compiled,
         serial.sensors,
         lambda: secrets.randbits(_NONCE_BITS),
     )
-    index = settings.envelope.sensor_index
-    rows = settings.config.mqtt.sensor if settings.config.mqtt else ()
-    ports: dict[str, Port] = {"serial": port, **_line_ports(settings)}
-    return Hardware(ports, tuple(index[row.channel] for row in rows))
 
 
 def _line_ports(settings: Settings) -> dict[str, Port]:

@@ -20,6 +20,7 @@ import msgspec
 
 from edge_agent.core.clock import NS_PER_S
 from edge_agent.core.errors import ConfigError
+from edge_agent.gateway.actuator_settings import driven
 from edge_agent.gateway.plane_settings import PlaneSettings, check_plane
 from edge_agent.gateway.settings import MqttSensor, MqttSettings, sensor_decoders
 from edge_agent.ports.serial_lines_settings import LineSensor, SerialLines, line_decoder
@@ -302,18 +303,14 @@ def _check_sources(config: Config, envelope: Envelope) -> None:
     serial = list(config.serial.sensors) if config.serial else []
     if config.mqtt is not None:
         sensor_decoders(config.mqtt, envelope.sensors)
+        driven(config.mqtt.actuator, envelope)
     for number, section in enumerate(config.serial_lines):
         where = f"serial_lines[{number}]"
         _check_port(section.port, section.baud, _LINE_BAUD_RATES, where)
         line_decoder(section, envelope.sensors, where)
     if config.mode == "simulated":
         return
-    if config.serial is None:
-        raise ConfigError(
-            "real mode needs the microcontroller that drives the actuators",
-            where="serial",
-            fix='add [serial] with port = "/dev/serial/by-id/..."',
-        )
+    _check_drives(config)
     names = [s.name for s in envelope.sensors]
     for name in serial:
         if name not in names:
@@ -329,6 +326,24 @@ def _check_sources(config: Config, envelope: Envelope) -> None:
                 fix="give it exactly one: a row of mqtt.sensor, a row of a [[serial_lines]]"
                 " section, or a place in serial.sensors",
             )
+
+
+def _check_drives(config: Config) -> None:
+    """In real mode one port drives the actuators."""
+    on_broker = config.mqtt is not None and bool(config.mqtt.actuator)
+    if config.serial is None and not on_broker:
+        raise ConfigError(
+            "real mode needs the microcontroller that drives the actuators",
+            where="serial",
+            fix='add [serial] with port = "/dev/serial/by-id/..."',
+        )
+    if config.serial is not None and on_broker:
+        raise ConfigError(
+            "two ports drive the same actuators",
+            where="mqtt.actuator",
+            fix="remove [serial] or every [[mqtt.actuator]]; a board that only measures is a"
+            " [[serial_lines]] section",
+        )
 
 
 def _check_loop(loop: LoopConfig) -> None:

@@ -104,9 +104,18 @@ def parse_json(payload: bytes) -> Any:
         return Cause.NOT_JSON
 
 
-def select(document: Any, path: tuple[str, ...], *, is_bool: bool) -> float | Cause:
-    """The number at `path`; a Cause passes through."""
+def word_of(text: str, words: tuple[str, str]) -> float | Cause:
+    """0 for the first of two words, 1 for the second."""
+    return float(words.index(text)) if text in words else Cause.NOT_A_NUMBER
+
+
+def select(
+    document: Any, path: tuple[str, ...], *, is_bool: bool, words: tuple[str, str] | None = None
+) -> float | Cause:
+    """The number at `path`, or which of `words` stands there; a Cause passes through."""
     found = document if isinstance(document, Cause) else _walk(document, path)
+    if words is not None and isinstance(found, str) and not isinstance(found, Cause):
+        return word_of(found, words)
     if found is None:
         return Cause.NULL
     if isinstance(found, bool) and not is_bool:

@@ -67,8 +67,16 @@ class Bye(msgspec.Struct, frozen=True, array_like=True, tag=20):
     reason: str
 
 
+class Actuate(msgspec.Struct, frozen=True, array_like=True, tag=21):
+    """What the actuators behind the broker are to be told: counts for each, in their order, as
+    decided at `decided_ns` on the clock that both processes share."""
+
+    decided_ns: int
+    counts: tuple[int, ...]
+
+
 GatewayMessage = Hello | ReadingsBatch | GatewayReport
-ControlMessage = Welcome | Tick | StatusReport | Bye
+ControlMessage = Welcome | Tick | StatusReport | Bye | Actuate
 
 
 class Codec:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from edge_agent.core.fields import Cause, counts_of, parse_json, parse_number, select
+from edge_agent.core.fields import Cause, counts_of, parse_json, parse_number, select, word_of
 
 __all__ = ["MAX_PAYLOAD_BYTES", "Cause", "SensorDecoder"]
 
@@ -20,7 +20,8 @@ MAX_PAYLOAD_BYTES = 65_536
 class SensorDecoder:
     """How one channel is read from its topic.
 
-    value in the channel's unit = raw * `scale` + `offset`.
+    value in the channel's unit = raw * `scale` + `offset`. `words`: off and on, where the
+    device does not write a number.
     """
 
     channel: int
@@ -32,6 +33,7 @@ class SensorDecoder:
     offset: float
     counts_per_unit: int
     is_bool: bool
+    words: tuple[str, str] | None = None
 
     def decode(self, payload: bytes) -> int | Cause:
         """Counts, or why there are none."""
@@ -39,22 +41,24 @@ class SensorDecoder:
             return Cause.EMPTY
         if len(payload) > MAX_PAYLOAD_BYTES:
             return Cause.TOO_LARGE
-        if self.form == "number":
-            raw = _parse_text(payload)
-        elif self.form == "json":
-            raw = select(parse_json(payload), self.path, is_bool=self.is_bool)
-        else:
-            raw = select(_parse_msgpack(payload), self.path, is_bool=self.is_bool)
+        raw = self._raw(payload)
         if isinstance(raw, Cause):
             return raw
         return counts_of(raw, self.scale, self.offset, self.counts_per_unit)
 
+    def _raw(self, payload: bytes) -> float | Cause:
+        if self.form == "number":
+            return _parse_text(payload, self.words)
+        document = parse_json(payload) if self.form == "json" else _parse_msgpack(payload)
+        return select(document, self.path, is_bool=self.is_bool, words=self.words)
 
-def _parse_text(payload: bytes) -> float | Cause:
+
+def _parse_text(payload: bytes, words: tuple[str, str] | None) -> float | Cause:
     try:
-        return parse_number(payload.decode())
+        text = payload.decode()
     except UnicodeDecodeError:
         return Cause.NOT_TEXT
+    return parse_number(text) if words is None else word_of(text, words)
 
 
 def _parse_msgpack(payload: bytes) -> Any:

@@ -1,8 +1,8 @@
 """The gateway process: a loop between the control process, the broker and the recorder.
 
-Owns: what is done on each wake-up, and the order of a clean stop. Must not: decide anything,
-drive anything, or stop because somebody else did: without control it keeps the broker told,
-without a broker it keeps recording.
+Owns: what is done on each wake-up, and the order of a clean stop. Must not: decide anything, say
+to an actuator what control has not just decided, or stop because somebody else did: without
+control it keeps the broker told, without a broker it keeps recording.
 """
 
 import os
@@ -17,8 +17,10 @@ from typing import Any, Protocol
 import msgspec
 
 from edge_agent.core.clock import NS_PER_S, Clock
-from edge_agent.core.ipc import Bye, ControlMessage, StatusReport, Tick, Welcome
+from edge_agent.core.ipc import Actuate, Bye, ControlMessage, StatusReport, Tick, Welcome
 from edge_agent.core.records import TickRecord
+from edge_agent.gateway.actuator_settings import driven
+from edge_agent.gateway.actuators import Actuators
 from edge_agent.gateway.client import MqttLink
 from edge_agent.gateway.control_socket import ControlSocket
 from edge_agent.gateway.documents import Documents
@@ -70,7 +72,9 @@ class Gateway:
         self._recorder = recorder
         self._clock = clock
         settings = job.settings or MqttSettings()
-        self._intake = Intake(sensor_decoders(settings, job.envelope.sensors))
+        drives, feedback = driven(settings.actuator, job.envelope)
+        self._actuators = Actuators(drives)
+        self._intake = Intake((*sensor_decoders(settings, job.envelope.sensors), *feedback))
         self._base = f"{settings.base_topic}/{job.envelope.device}"
         self._documents = Documents(job.envelope)
         self._link: MqttLink | OfflineLink = OfflineLink()
@@ -111,6 +115,7 @@ class Gateway:
         for message in self._control.receive():
             self._hear(message)
         self._link.service(now_ns)
+        self._actuators.publish(self._link, now_ns)
         self._pass_readings_on()
         self._publish(now_ns)
         self._report(now_ns)
@@ -126,6 +131,7 @@ class Gateway:
             **self._control.counters(),
             **self._counts,
             **self._intake.counters(),
+            **self._actuators.counters(),
             **({} if self._plane is None else self._plane.counters()),
         }
 
@@ -148,6 +154,8 @@ class Gateway:
                 self._begin_recording(message)
             case StatusReport(items=items):
                 self._control_status = items
+            case Actuate():
+                self._actuators.take(message)
             case Bye():
                 self._control.close()
 

@@ -14,11 +14,12 @@ import msgspec
 from edge_agent.core.clock import NS_PER_S
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.fields import linear, unknown_name
+from edge_agent.core.topics import check_topic
 from edge_agent.core.units import UNITS
+from edge_agent.gateway.actuator_settings import MqttActuator
 from edge_agent.gateway.decode import SensorDecoder
 from edge_agent.safety.limits import SensorLimits
 
-_TOPIC_BYTES_MAX = 1024
 _BASE_TOPIC = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 
 
@@ -54,6 +55,7 @@ class MqttSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     keepalive_s: int = 15
     telemetry_rate_hz: float = 1.0
     sensor: tuple[MqttSensor, ...] = ()
+    actuator: tuple[MqttActuator, ...] = ()
 
 
 def sensor_decoders(
@@ -102,7 +104,7 @@ def _check_broker(settings: MqttSettings) -> None:
 
 
 def _decoder(row: MqttSensor, where: str, index: int, limits: SensorLimits) -> SensorDecoder:
-    _check_topic(row.topic, f"{where}.topic")
+    check_topic(row.topic, f"{where}.topic")
     if row.unit not in UNITS:
         raise unknown_name(row.unit, UNITS, "unit", where)
     scale, offset = linear(row, limits.unit, where)
@@ -135,21 +137,6 @@ def _check_age(max_age_s: float | None, where: str, limits: SensorLimits) -> Non
             f"{max_age_s} is not within the envelope's 0 to {limit_s:g} s",
             where=where,
             fix=f"a configuration may only tighten: at most {limit_s:g}",
-        )
-
-
-def _check_topic(topic: str, where: str) -> None:
-    if "+" in topic or "#" in topic:
-        raise ConfigError(
-            f"{topic!r} has a wildcard; a channel has exactly one source",
-            where=where,
-            fix="write the full topic",
-        )
-    if not topic or "\0" in topic or len(topic.encode()) > _TOPIC_BYTES_MAX:
-        raise ConfigError(
-            f"must have 1 to {_TOPIC_BYTES_MAX} bytes and no NUL",
-            where=where,
-            fix="such as 'building/ahu1/supply_temperature'",
         )
 
 

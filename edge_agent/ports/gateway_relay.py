@@ -23,6 +23,7 @@ from edge_agent.core.ipc import (
     MAX_DATAGRAM_BYTES,
     ROLE_GATEWAY,
     ROLE_STATUS,
+    Actuate,
     Bye,
     Codec,
     ControlMessage,
@@ -78,14 +79,18 @@ class _Peer:
 class GatewayRelay:
     """The port behind which the network is."""
 
-    def __init__(self, path: Path, welcome: Welcome, channels: Collection[int]) -> None:
-        """Listen on `path` (mode 0600); accept readings of `channels` only.
+    def __init__(
+        self, path: Path, welcome: Welcome, channels: Collection[int], *, drives: bool = False
+    ) -> None:
+        """Listen on `path` (mode 0600); accept readings of `channels` only. `drives`: the
+        actuators hang on the broker, so the gateway is told every command.
 
         PortError when the path cannot be used or another control process answers on it.
         """
         self._path = path
         self._welcome = welcome
         self._channels = frozenset(channels)
+        self._drives = drives
         self._codec = Codec()
         self._encode_record = msgspec.msgpack.Encoder().encode
         self._backlog: deque[bytes] = deque()
@@ -124,7 +129,10 @@ class GatewayRelay:
         return readings
 
     def apply(self, now_ns: int, command: Command) -> None:
-        """The gateway drives no actuator."""
+        """Tell the gateway, if the actuators are behind it; with none there they become safe
+        by their own timeout."""
+        if self._drives and self._gateway is not None:
+            self._send(self._gateway, Actuate(now_ns, command.counts))
 
     def publish(self, tick: TickRecord) -> None:
         """Hand the tick to the gateway, or keep it until there is one; never waits."""

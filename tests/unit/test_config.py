@@ -20,6 +20,16 @@ sensors = ["fan_current", "damper_position"]
 [mqtt]
 host = "127.0.0.1"
 """
+ON_BROKER = "".join(
+    f"""[[mqtt.actuator]]
+channel = "{name}"
+unit = "percent"
+command_topic = "{name}/set"
+state_topic = "{name}"
+timeout_s = 0.3
+"""
+    for name in ("outdoor_damper", "cooling_valve", "heating_valve", "supply_fan")
+)
 TEMPERATURES = ("supply", "mixed", "outdoor", "return")
 
 
@@ -76,6 +86,8 @@ def test_a_complete_real_configuration_is_accepted(tmp_path: Path) -> None:
         ("[loop]\nrealtime_priority = 99", ["loop.realtime_priority", "1 to 80"]),
         ("not toml at all", ["agent.toml", "not TOML"]),
         ("mode = 'real'", ["serial", "needs the microcontroller"]),
+        (REAL + ON_BROKER, ["mqtt.actuator", "two ports drive the same actuators"]),
+        (REAL + ON_BROKER.replace("0.3", "0.5"), ["mqtt.actuator[0].timeout_s", "lease"]),
         ("[serial]\nbaud = 9600", ["missing required field `port`"]),
     ],
 )

@@ -5,6 +5,7 @@ import select
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from edge_agent.core.ipc import (
     MAX_DATAGRAM_BYTES,
+    Actuate,
     Bye,
     Codec,
     GatewayMessage,
@@ -24,6 +26,7 @@ from edge_agent.core.ipc import (
     Welcome,
 )
 from edge_agent.core.records import (
+    Command,
     Mode,
     Proposal,
     Quality,
@@ -156,6 +159,24 @@ def test_a_stamp_a_moment_ahead_is_from_now(
     """The gateway stamped it while the control process was between its clock and its poll."""
     gateway.say(ReadingsBatch((_good(0, stamp_ns=NOW_NS + ahead_ns),)))
     assert relay.poll(NOW_NS) == [_good(0, stamp_ns=NOW_NS + min(ahead_ns, 0))]
+
+
+def test_a_gateway_that_the_actuators_hang_on_hears_every_command(tmp_path: Path) -> None:
+    with closing(GatewayRelay(tmp_path / "s", WELCOME, (), drives=True)) as relay:
+        relay.apply(NOW_NS, Command((1, 2), armed=True))  # nobody is there: nothing is kept
+        with closing(Peer(tmp_path / "s").sock) as sock:
+            sock.send(msgspec.msgpack.encode(Hello("gateway", 1)))
+            for _ in range(2):  # to accept, and to hear
+                relay.poll(NOW_NS)
+            relay.apply(NOW_NS + 1, Command((3, 4), armed=True))
+            heard = [CODEC.from_control(sock.recv(MAX_DATAGRAM_BYTES)) for _ in range(2)]
+    assert heard == [WELCOME, Actuate(NOW_NS + 1, (3, 4))]
+
+
+def test_any_other_gateway_hears_none(relay: GatewayRelay, gateway: Peer) -> None:
+    relay.apply(NOW_NS, Command((1, 2), armed=True))
+    relay.publish_status({})
+    assert gateway.hear() == StatusReport({})
 
 
 def test_the_gateway_gets_every_tick_and_status(relay: GatewayRelay, gateway: Peer) -> None:
