@@ -103,21 +103,41 @@ class FrameDecoder:
     """
 
     def __init__(self, expect: Direction) -> None:
-        self.salt: int | None = None
         self.bad = BadFrames()
         self._expect_bit = expect.value
-        self._tail = b""
+        self._salts: list[int | None] = [None] * 4  # by the upper two bits of the kind
+        self._salts[(expect.value | UNSALTED) >> 6] = 0
+        self._tail = bytearray()
         self._skipping = True
+
+    @property
+    def salt(self) -> int | None:
+        """The session's, u32."""
+        return self._salts[self._expect_bit >> 6]
+
+    @salt.setter
+    def salt(self, salt: int | None) -> None:
+        self._salts[self._expect_bit >> 6] = salt
 
     def restart(self) -> None:
         """Another stream begins: forget the half frame, skip to the next delimiter."""
-        self._tail = b""
+        self._tail.clear()
         self._skipping = True
 
     def feed(self, data: bytes) -> list[Frame]:
         """Every good frame that `data` completes, in order."""
         pieces = (self._tail + data).split(b"\0")
         self._tail = pieces.pop()
+        if self._skipping or len(self._tail) > RAW_MAX + 1:
+            self._skip(pieces)
+        frames: list[Frame] = []
+        for piece in pieces:
+            if piece:  # nothing stands between two delimiters
+                self._decode(piece, frames)
+        return frames
+
+    def _skip(self, pieces: list[bytearray]) -> None:
+        """Drop what goes on with a piece that was not kept, and begin to when one is too long."""
         if pieces and self._skipping:
             self._skipping = False
             del pieces[0]
@@ -125,35 +145,31 @@ class FrameDecoder:
             self.bad.too_long += not self._skipping
             self._skipping = True
         if self._skipping:
-            self._tail = b""
-        frames: list[Frame] = []
-        for piece in pieces:
-            if piece:  # b"" stands between two delimiters
-                self._decode(piece, frames)
-        return frames
+            self._tail.clear()
 
-    def _decode(self, piece: bytes, frames: list[Frame]) -> None:
-        """Append the frame in one delimited, zero-free, non-empty piece, or count why not."""
-        size = len(piece)
+    def _decode(self, raw: bytearray, frames: list[Frame]) -> None:
+        """Append the frame in one delimited, zero-free, non-empty piece, or count why not.
+        Undoes the COBS in place."""
+        size = len(raw)
         if not RAW_MIN < size <= RAW_MAX + 1:
             self.bad.too_short += size <= RAW_MIN
             self.bad.too_long += size > RAW_MIN
             return
-        raw = bytearray(piece)
-        position = piece[0]
+        position = raw[0]
         while position < size:  # each code is the distance to the next zero, at least 1
+            step = raw[position]
             raw[position] = 0
-            position += piece[position]
+            position += step
         if position != size:
             self.bad.cobs += 1
             return
         del raw[0]  # the first code stands where no zero was
         kind, seq, token = _unpack_header(raw)
-        salt = 0 if kind & UNSALTED else self.salt
-        if kind & FROM_DEVICE != self._expect_bit:
-            self.bad.reflected += 1
-        elif salt is None:
-            self.bad.no_session += 1
+        salt = self._salts[kind >> 6]
+        if salt is None:
+            reflected = kind & FROM_DEVICE != self._expect_bit
+            self.bad.reflected += reflected
+            self.bad.no_session += not reflected
         elif _crc32(raw, salt) != _CRC_RESIDUE:
             self.bad.crc += 1
         else:
