@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from edge_agent import __version__
 from edge_agent.authority.desk import Desk, Office
+from edge_agent.authority.events import EventLog
 from edge_agent.authority.keyring import Keyring, parse_keyring
 from edge_agent.authority.sessions import Sessions
 from edge_agent.config import Settings, command_socket_path
-from edge_agent.core.command_ipc import LinkUp
+from edge_agent.core.clock import NS_PER_MS, SystemClock, utc_now_ns
+from edge_agent.core.command_ipc import Carried, EventsKept, LinkUp
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.records import Intent, TickRecord
 from edge_agent.gateway.plane_settings import PlaneSettings
@@ -43,11 +46,13 @@ class NoCommands:
 
 
 class PlaneCommands:
-    """The desk between its socket and the loop."""
+    """The desk and the log of events between their socket and the loop."""
 
-    def __init__(self, relay: CommandRelay, desk: Desk) -> None:
+    def __init__(self, relay: CommandRelay, desk: Desk, log: EventLog) -> None:
         self._relay = relay
         self._desk = desk
+        self._log = log
+        self._peer = 0  # the gateway that was met last
 
     def fileno(self) -> int | None:
         """Readable when a gateway has said something."""
@@ -56,12 +61,17 @@ class PlaneCommands:
     def serve(self, now_ns: int) -> None:
         """Judge what has come, and answer."""
         for message in self._relay.take():
-            if isinstance(message, LinkUp):
-                sessions = self._desk.sessions
-                self._desk.sessions = sessions.reconnected(_nonce(), now_ns, message.number)
-                self._relay.send(self._desk.standing)
-            else:
-                self._relay.send(self._desk.receive(message, now_ns))
+            match message:
+                case LinkUp(number=number):
+                    sessions = self._desk.sessions
+                    self._desk.sessions = sessions.reconnected(_nonce(), now_ns, number)
+                    self._relay.send(self._desk.standing)
+                case EventsKept():
+                    self._log.kept(message)
+                case Carried():
+                    self._relay.send(self._desk.receive(message, now_ns))
+                    for refusal in self._desk.take_refusals():
+                        self._log.refused(refusal, now_ns, _utc_ms())
 
     def intents(self, now_ns: int) -> tuple[Intent, ...]:
         """What was accepted since the last tick."""
@@ -71,13 +81,21 @@ class PlaneCommands:
         return self._desk.intents(now_ns)
 
     def publish(self, tick: TickRecord) -> None:
-        """Answer what the tick has settled."""
+        """Answer what the tick has settled, and tell what it has changed."""
         for answer in self._desk.settle(tick):
             self._relay.send(answer)
+        self._log.watch(tick, _utc_ms())
+        if self._peer != self._relay.peer:
+            self._peer = self._relay.peer
+            self._log.send_again()
+        for happened in self._log.unsent():
+            if not self._relay.has_room or not self._relay.send(happened):
+                break
+            self._log.sent(happened.seq)
 
     def status(self) -> dict[str, int | str]:
         """Every outcome, counted."""
-        return {**self._desk.counters()}
+        return {**self._desk.counters(), **self._log.counters()}
 
 
 class CommandParts(NamedTuple):
@@ -98,7 +116,9 @@ def open_commands(settings: Settings, boot: str) -> CommandParts:
     monitor_only = settings.config.control == "monitor"
     office = Office(plane.id, keyring, settings.envelope, monitor_only)
     desk = Desk(office, Sessions(boot, _nonce(), 0))
-    commands = PlaneCommands(relay, desk)
+    log = EventLog(boot, settings.envelope)
+    log.note("started", "info", {"agent": __version__}, (SystemClock().now_ns(), _utc_ms()))
+    commands = PlaneCommands(relay, desk, log)
     return CommandParts(commands, {"commands": relay}, {"authority": commands})
 
 
@@ -113,6 +133,10 @@ def read_keyring(plane: PlaneSettings, environment: Mapping[str, str]) -> Keyrin
         )
     path = Path(plane.keyring_file) if plane.keyring_file else Path(folder) / _CREDENTIAL
     return parse_keyring(read_private(path), plane.id, f"keyring {path}")
+
+
+def _utc_ms() -> int:
+    return utc_now_ns() // NS_PER_MS
 
 
 def _nonce() -> str:

@@ -5,6 +5,7 @@ the model or the serial port; the process that has a network cannot move things.
 """
 
 import random
+import secrets
 import sys
 from typing import Any
 
@@ -32,6 +33,7 @@ from edge_agent.recording.writer import SegmentWriter
 
 STATUS_WITHIN_S = 2.0
 _BYTES_PER_MB = 1_000_000
+_RUN_BYTES = 8
 
 
 class FlightRecorder:
@@ -103,8 +105,11 @@ def _plane_job(settings: Settings) -> PlaneJob | None:
         return None
     return PlaneJob(
         settings=plane,
+        envelope=settings.envelope,
+        control=settings.config.control,
+        run=secrets.token_hex(_RUN_BYTES),
         socket_path=command_socket_path(settings),
-        journal_path=state_folder(settings) / "plane.sqlite",
+        folder=state_folder(settings),
         password=plane_password(settings),
         tls=plane_tls(settings),
     )

@@ -9,7 +9,7 @@ A message that is too large, is no sealed command, names no known key or is not 
 dropped, counted and never answered. Everything else is answered with its reason.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -20,6 +20,7 @@ import msgspec
 from edge_agent.authority import admission
 from edge_agent.authority.admission import FAILED, REJECTED, Admitted, Refused, Situation
 from edge_agent.authority.body import Body, Reply, decode_body
+from edge_agent.authority.events import Refusal
 from edge_agent.authority.keyring import Keyring
 from edge_agent.authority.memory import Memory, Remembered
 from edge_agent.authority.operations import (
@@ -43,6 +44,7 @@ CANCELLED: Final = "cancelled"
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 _AT_REST: Final = (int(Mode.SAFE), int(Mode.TRIPPED))
 _NS_PER_S: Final = 1_000_000_000
+_REFUSALS_KEPT: Final = 64
 
 
 @dataclass(slots=True)
@@ -98,6 +100,7 @@ class Desk:
         self._now_ns = 0
         self._seq = 0
         self._counts: Counter[str] = Counter()
+        self._refusals: deque[Refusal] = deque(maxlen=_REFUSALS_KEPT)
 
     @property
     def standing(self) -> Standing:
@@ -108,12 +111,19 @@ class Desk:
         """Outcome to how often; what never happened is absent."""
         return dict(self._counts)
 
+    def take_refusals(self) -> list[Refusal]:
+        """What was refused or dropped since the last call."""
+        taken = list(self._refusals)
+        self._refusals.clear()
+        return taken
+
     def receive(self, carried: Carried, now_ns: int) -> Answer:
         """Judge one message: the end of it, or `accepted`."""
         self._now_ns = max(self._now_ns, now_ns)
         opened = self._open(carried)
         if isinstance(opened, str):
             self._counts[f"dropped.{opened}"] += 1
+            self._refusals.append(Refusal(opened))
             return Answer(carried.row, final=True, body=b"")
         sealed, body = opened
         known = self._memory.find(body.id)
@@ -122,6 +132,7 @@ class Desk:
         ticket = _Ticket(carried.row, body.id, sealed.sig)
         ruling = self._judge(carried, body, sealed.kid)
         if isinstance(ruling, Refused):
+            self._refusals.append(Refusal(ruling.why["reason"], sealed.kid, body.op, body.id))
             return self._say(ticket, ruling.state, why=ruling.why)
         if body.dry:
             return self._say(ticket, DONE, data={"dry": True, "mode": Mode(self._mode).name})
@@ -195,6 +206,7 @@ class Desk:
         """The same command gets the same answer; another that has its id is refused."""
         if sealed.sig != known.sig:
             self._counts["rejected.replayed"] += 1
+            self._refusals.append(Refusal("replayed", sealed.kid, body.op, body.id))
             reply = self._reply(body.id, REJECTED, {"reason": "replayed", "of": known.state}, {})
             return Answer(carried.row, final=True, body=reply)
         self._counts["repeated"] += 1

@@ -19,6 +19,9 @@ class Topics(NamedTuple):
     status: str
     resp: str
     cmd: str
+    meta: str
+    tele: str
+    evt: str
 
 
 def is_id(text: str) -> bool:
@@ -29,4 +32,4 @@ def is_id(text: str) -> bool:
 def topics_of(device_id: str) -> Topics:
     """The topics of one device."""
     base = f"{ROOT}/{device_id}"
-    return Topics(f"{base}/status", f"{base}/resp", f"{base}/cmd")
+    return Topics(*(f"{base}/{leaf}" for leaf in Topics._fields))

@@ -10,10 +10,12 @@ from typing import Any, Final
 import msgspec
 
 from edge_agent.authority.body import Body, Reply, Status
+from edge_agent.authority.documents import Event, Meta, Telemetry
 from edge_agent.authority.operations import OPERATIONS
 from edge_agent.authority.topics import ALL_STOP, topics_of
 
 _REF: Final = "#/components/schemas/{name}"
+_PAYLOADS: Final = (Status, Body, Reply, Meta, Telemetry, Event)
 _SEALED: Final = "msgpack [body, sig, kid]: body is a packed Body, sig is HMAC-SHA256, kid is text"
 
 
@@ -21,7 +23,7 @@ def asyncapi(version: str) -> dict[str, Any]:
     """AsyncAPI 3.0; payloads are msgpack, the schemas are of the decoded values."""
     topics = topics_of("{device}")
     args = [operation.args for operation in OPERATIONS.values()]
-    _, schemas = msgspec.json.schema_components([Status, Body, Reply, *args], ref_template=_REF)
+    _, schemas = msgspec.json.schema_components([*_PAYLOADS, *args], ref_template=_REF)
     for schema in schemas.values():
         schema["description"] = inspect.cleandoc(schema["description"])
     schemas["Body"]["properties"]["args"] = {
@@ -42,12 +44,18 @@ def asyncapi(version: str) -> dict[str, Any]:
             "cmd": _channel(topics.cmd, "Body", _SEALED),
             "allStop": _channel(ALL_STOP, "Body", _SEALED),
             "resp": _channel(topics.resp, "Reply"),
+            "meta": _channel(topics.meta, "Meta"),
+            "tele": _channel(topics.tele, "Telemetry"),
+            "evt": _channel(topics.evt, "Event"),
         },
         "operations": {
             "sendStatus": _operation("send", "status", "retained, QoS 1, also the will"),
             "receiveCommand": _operation("receive", "cmd", "never retained, QoS 1"),
             "receiveAllStop": _operation("receive", "allStop", "never retained, QoS 1"),
             "sendReply": _operation("send", "resp", "QoS 1"),
+            "sendMeta": _operation("send", "meta", "retained, QoS 1"),
+            "sendTelemetry": _operation("send", "tele", "QoS 0 live, QoS 1 when it was kept"),
+            "sendEvent": _operation("send", "evt", "QoS 1"),
         },
         "components": {"schemas": schemas},
     }

@@ -36,6 +36,13 @@ class Carried(msgspec.Struct, frozen=True, array_like=True, tag=2):
     stamp_ns: int
 
 
+class EventsKept(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """The journal has every event of run `boot` up to `seq`."""
+
+    boot: str
+    seq: int
+
+
 class Standing(msgspec.Struct, frozen=True, array_like=True, tag=17):
     """What commands must name from now on: this run of the control process, and the session.
     `link` is the number of the connection that it knew of, so that the gateway does not publish
@@ -54,8 +61,16 @@ class Answer(msgspec.Struct, frozen=True, array_like=True, tag=18):
     body: bytes
 
 
-ToControl = LinkUp | Carried
-ToGateway = Standing | Answer
+class Happened(msgspec.Struct, frozen=True, array_like=True, tag=19):
+    """An event of run `boot`, said again until the gateway has it on the disk."""
+
+    boot: str
+    seq: int
+    body: bytes
+
+
+ToControl = LinkUp | Carried | EventsKept
+ToGateway = Standing | Answer | Happened
 
 
 class CommandCodec:

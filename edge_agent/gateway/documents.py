@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from edge_agent.core.ipc import Welcome
-from edge_agent.core.records import Mode, Quality, Reason, Rule, TickRecord
-from edge_agent.core.units import to_value
+from edge_agent.core.records import Mode, Reason, Rule, TickRecord
 from edge_agent.decision.words import who_decides
+from edge_agent.gateway.values import Values
 from edge_agent.safety.limits import Envelope
 
 
@@ -21,12 +21,7 @@ class Documents:
 
     def __init__(self, envelope: Envelope) -> None:
         self._device = envelope.device
-        self._names = envelope.channel_names
-        self._scales = (
-            *(sensor.counts_per_unit for sensor in envelope.sensors),
-            *(actuator.counts_per_unit for actuator in envelope.actuators),
-        )
-        self._first_actuator = len(envelope.sensors)
+        self._values = Values(envelope)
         self._envelope_sha256 = envelope.sha256()
 
     def will(self) -> bytes:
@@ -60,23 +55,7 @@ class Documents:
 
         ValueError for a record whose numbers this version does not know.
         """
-        measured: dict[str, float | None] = {}
-        doubtful: dict[str, str] = {}
-        snapshot = record.snapshot
-        for name, scale, counts, quality in zip(
-            self._names, self._scales, snapshot.counts, snapshot.qualities, strict=False
-        ):
-            good = quality == Quality.GOOD
-            measured[name] = to_value(counts, scale) if good else None
-            if not good:
-                doubtful[name] = Quality(quality).name
-        actuators = slice(self._first_actuator, None)
-        command = {
-            name: to_value(counts, scale)
-            for name, scale, counts in zip(
-                self._names[actuators], self._scales[actuators], record.verdict.command, strict=True
-            )
-        }
+        measured = self._values.measured(record)
         return msgspec.json.encode(
             {
                 "boot": boot,
@@ -85,18 +64,19 @@ class Documents:
                 "mode": Mode(record.mode).name,
                 "decides": who_decides(record),
                 "enforced": not record.monitor,
-                "measured": measured,
-                "doubtful": doubtful,
-                "command": command,
+                "measured": measured.values,
+                "doubtful": measured.doubtful,
+                "command": self._values.command(record),
                 "reasons": [self._reason(reason) for reason in record.verdict.reasons],
                 "cause": None if record.cause is None else self._reason(record.cause),
             }
         )
 
     def _reason(self, reason: Reason) -> dict[str, Any]:
-        known = 0 <= reason.channel < len(self._names)
+        names = self._values.names
+        known = 0 <= reason.channel < len(names)
         return {
             "rule": Rule(reason.rule).name,
-            "channel": self._names[reason.channel] if known else None,
+            "channel": names[reason.channel] if known else None,
             "number": reason.number,
         }

@@ -12,7 +12,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from edge_agent.core.command_ipc import Answer
+from edge_agent.core.command_ipc import Answer, Happened
 
 FINISHED_KEPT: Final = 1_000  # answers that can still be given again
 UNFINISHED_MAX: Final = 256
@@ -36,6 +36,7 @@ CREATE TABLE IF NOT EXISTS outbox (
     topic TEXT NOT NULL,
     payload BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS events_kept (boot TEXT PRIMARY KEY, seq INTEGER NOT NULL);
 """
 
 
@@ -141,6 +142,27 @@ class Journal:
                 )
                 self._db.execute(
                     "INSERT INTO outbox (topic, payload) VALUES (?, ?)", (topic, answer.body)
+                )
+            self._prune()
+
+    def keep_events(self, events: list[Happened], topic: str) -> None:
+        """Put events into the outbox for `topic`, each once, however often it was told. Those of
+        another run than before begin a new count."""
+        with self._transaction():
+            for event in events:
+                known = self._db.execute(
+                    "SELECT seq FROM events_kept WHERE boot = ?", (event.boot,)
+                ).fetchone()
+                if known is not None and event.seq <= known[0]:
+                    continue
+                if known is None:
+                    self._db.execute("DELETE FROM events_kept")
+                self._db.execute(
+                    "INSERT OR REPLACE INTO events_kept (boot, seq) VALUES (?, ?)",
+                    (event.boot, event.seq),
+                )
+                self._db.execute(
+                    "INSERT INTO outbox (topic, payload) VALUES (?, ?)", (topic, event.body)
                 )
             self._prune()
 

@@ -27,6 +27,11 @@ class Outbox:
         """There is something new in the journal."""
         self._drained = False
 
+    @property
+    def idle(self) -> bool:
+        """Whether the broker has everything, as far as is known."""
+        return self._drained and not self._in_flight
+
     def service(self, link: MqttLink, acks: list[int]) -> None:
         """Strike out what was acknowledged, and send what fits into the window."""
         if link.connection != self._connection:

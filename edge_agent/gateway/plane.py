@@ -1,4 +1,4 @@
-"""The carrier: commands from the broker to the control process, answers back.
+"""The carrier: commands from the broker to the control process, answers and events back.
 
 Owns: the order that makes it safe: into the journal, then acknowledged to the broker, then to
 the control process; each last answer into the journal, then to the broker until it has it.
@@ -19,17 +19,32 @@ from edge_agent import __version__
 from edge_agent.authority.body import Status
 from edge_agent.authority.topics import ALL_STOP, topics_of
 from edge_agent.core.clock import NS_PER_S
-from edge_agent.core.command_ipc import MAX_SEALED_BYTES, Answer, Carried, LinkUp, Standing
+from edge_agent.core.command_ipc import (
+    MAX_SEALED_BYTES,
+    Answer,
+    Carried,
+    Happened,
+    LinkUp,
+    Standing,
+)
+from edge_agent.core.ipc import Welcome
+from edge_agent.gateway.backlog import Backlog
 from edge_agent.gateway.client import MqttLink
 from edge_agent.gateway.command_socket import CommandSocket
+from edge_agent.gateway.event_shelf import EventShelf
 from edge_agent.gateway.journal import UNFINISHED_MAX, Arrival, Journal, Kept
 from edge_agent.gateway.outbox import Outbox
 from edge_agent.gateway.plane_settings import PlaneSettings
+from edge_agent.gateway.retained import Retained
+from edge_agent.gateway.self_description import describe
 from edge_agent.gateway.session import LinkOptions, Received
+from edge_agent.gateway.telemetry import Reporter, Source
+from edge_agent.safety.limits import Envelope
 
 RATE_PER_S: Final = 50
 BURST: Final = 100
 RETRY_NS: Final = NS_PER_S
+_BYTES_PER_MB: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +52,11 @@ class PlaneJob:
     """What the carrier is for. `password` is the broker's, already read."""
 
     settings: PlaneSettings
+    envelope: Envelope
+    control: str  # as configured
+    run: str  # names this run of the gateway
     socket_path: Path
-    journal_path: Path
+    folder: Path  # of the journal and the backlog
     password: str = ""
     tls: ssl.SSLContext | None = None
 
@@ -67,15 +85,27 @@ def offline(why: str) -> bytes:
     return msgspec.msgpack.encode(Status(on=False, why=why))
 
 
+def _reporter(job: PlaneJob, topic: str) -> Reporter:
+    settings = job.settings
+    max_age_ns = round(settings.backlog_hours_max * 3600 * NS_PER_S)
+    path = job.folder / "telemetry.sqlite"
+    backlog = Backlog(path, settings.backlog_mb_max * _BYTES_PER_MB, max_age_ns)
+    return Reporter(Source(job.envelope, job.run, topic), backlog, settings.telemetry_rate_hz)
+
+
 class Carrier:
     """All of the plane that is in the gateway process; `step` is one pass."""
 
     def __init__(self, job: PlaneJob, link: MqttLink) -> None:
+        self._job = job
         self._topics = topics_of(job.settings.id)
         self._link = link
         self._control = CommandSocket(job.socket_path)
-        self._journal = Journal(job.journal_path)
+        self._journal = Journal(job.folder / "plane.sqlite")
         self._outbox = Outbox(self._journal)
+        self._shelf = EventShelf(self._journal, self._topics.evt)
+        self._retained = Retained()
+        self._reporter = _reporter(job, self._topics.tele)
         self._standing: Standing | None = None
         self._announced = 0  # the connection that the control process knows of
         self._tokens_ns = BURST * NS_PER_S
@@ -97,17 +127,39 @@ class Carrier:
         self._take_over(self._link.take_messages(), now_ns)
         self._hand_on()
         self._hear()
-        self._outbox.service(self._link, self._link.take_acks())
+        acks = self._link.take_acks()
+        self._outbox.service(self._link, acks)
+        self._keep_events(now_ns)
+        self._retained.service(self._link)
+        self._reporter.service(self._link, acks, now_ns, idle=self._outbox.idle)
+
+    def meet(self, welcome: Welcome) -> None:
+        """Who the control process is, and what it runs."""
+        meta = describe(self._job.envelope, self._job.control, welcome.hashes)
+        self._retained.set(self._topics.meta, msgspec.msgpack.encode(meta))
+
+    def see(self, record: bytes, boot: str) -> None:
+        """The newest tick, encoded."""
+        self._reporter.see(record, boot)
 
     def counters(self) -> dict[str, int | str]:
         """State and counters by flat name."""
         link = {f"plane.{k.split('.', 1)[1]}": v for k, v in self._link.counters().items()}
         counts = {f"plane.{name}": count for name, count in self._counts.items()}
-        return {**link, **counts, "plane.outbox_errors": self._outbox.errors}
+        reporter = {f"plane.{name}": n for name, n in self._reporter.counters().items()}
+        return {
+            **link,
+            **counts,
+            **reporter,
+            "plane.outbox_errors": self._outbox.errors,
+            "plane.event_errors": self._shelf.errors,
+        }
 
-    def close(self) -> None:
+    def close(self, now_ns: int) -> None:
         """Leave the broker cleanly."""
         self._hear()
+        self._keep_events(now_ns)
+        self._reporter.close(now_ns)
         self._outbox.service(self._link, self._link.take_acks())
         self._control.close()
         self._link.close(offline("stopped"))
@@ -190,12 +242,22 @@ class Carrier:
                     final.append(message)
                 case Answer(body=body):
                     self._link.publish(self._topics.resp, body, qos=1)
+                case Happened():
+                    self._shelf.take(message)
         if final:
             try:
                 self._journal.finish(final, self._topics.resp)
                 self._outbox.refill()
             except sqlite3.Error:  # the control process knows the answer when it is asked again
                 self._counts["journal_errors"] += 1
+
+    def _keep_events(self, now_ns: int) -> None:
+        """After the answers, which somebody waits for."""
+        kept = self._shelf.service(now_ns)
+        if kept is not None:
+            self._control.send(kept)  # if that finds no room, the next one says it too
+            self._outbox.refill()
+            self._outbox.service(self._link, [])
 
     def _stand(self, standing: Standing) -> None:
         """Tell the broker what commands must name; ask about all that has no last answer."""

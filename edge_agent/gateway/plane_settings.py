@@ -3,12 +3,14 @@
 Owns: its shape and its checks. Must not: hold a secret; keys and passwords are files.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from edge_agent.authority.topics import is_id
 from edge_agent.core.errors import ConfigError
+
+TELEMETRY_RATE_HZ: Final = (0.01, 20.0)  # least and most
 
 
 class PlaneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -27,6 +29,10 @@ class PlaneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     key_file: str = ""
     protocol: Literal["3.1.1", "5"] = "5"
     keepalive_s: int = 15
+    telemetry_rate_hz: float = 1.0
+    # What is kept of the telemetry while there is no connection.
+    backlog_mb_max: int = 16
+    backlog_hours_max: float = 24.0
 
 
 def check_plane(plane: PlaneSettings) -> None:
@@ -39,10 +45,16 @@ def check_plane(plane: PlaneSettings) -> None:
         )
     if not plane.host:
         raise ConfigError("is empty", where="plane.host", fix="name or address of the broker")
-    for name, value, most in (("port", plane.port, 65535), ("keepalive_s", plane.keepalive_s, 600)):
-        if not 1 <= value <= most:
+    for name, value, least, most in (
+        ("port", plane.port, 1, 65535),
+        ("keepalive_s", plane.keepalive_s, 1, 600),
+        ("telemetry_rate_hz", plane.telemetry_rate_hz, *TELEMETRY_RATE_HZ),
+        ("backlog_mb_max", plane.backlog_mb_max, 1, 10_000),
+        ("backlog_hours_max", plane.backlog_hours_max, 0.01, 10_000),
+    ):
+        if not least <= value <= most:
             raise ConfigError(
-                f"{value} is out of range", where=f"plane.{name}", fix=f"choose 1 to {most}"
+                f"{value} is out of range", where=f"plane.{name}", fix=f"choose {least} to {most}"
             )
     if bool(plane.cert_file) != bool(plane.key_file) or (plane.cert_file and not plane.ca_file):
         raise ConfigError(

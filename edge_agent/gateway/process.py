@@ -141,7 +141,7 @@ class Gateway:
             self._hear(message)
         self._control.close()
         if self._plane is not None:
-            self._plane.close()
+            self._plane.close(self._clock.now_ns())
         self._link.close(self._documents.offline("stopped"))
 
     def _hear(self, message: ControlMessage) -> None:
@@ -149,9 +149,13 @@ class Gateway:
             case Tick(record=record):
                 self._last_record = record
                 self._keep(record)
+                if self._plane is not None and self._welcome is not None:
+                    self._plane.see(record, self._welcome.boot)
             case Welcome():
                 self._welcome = message
                 self._begin_recording(message)
+                if self._plane is not None:
+                    self._plane.meet(message)
             case StatusReport(items=items):
                 self._control_status = items
             case Actuate():

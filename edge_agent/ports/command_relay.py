@@ -74,17 +74,28 @@ class CommandRelay:
             taken.append(message)
         return taken
 
-    def send(self, message: ToGateway) -> None:
+    def send(self, message: ToGateway) -> bool:
         """Hand it to the gateway, now or when there is room; never waits. Without one it is not
-        kept: the next asks, and its journal may be another."""
+        kept: the next asks, and its journal may be another. Whether it was taken."""
         if self._peer is None:
-            return
+            return False
         datagram = self._codec.encode(message)
         if datagram is None or len(self._answers) >= ANSWERS_KEPT:
             self._counts["answers_dropped"] += 1
-            return
+            return False
         self._answers.append(datagram)
         self._flush()
+        return True
+
+    @property
+    def peer(self) -> int:
+        """Which gateway is there, counted from 1; 0: none."""
+        return self._counts["connects"] if self._peer is not None else 0
+
+    @property
+    def has_room(self) -> bool:
+        """Whether what can wait may be sent: half of the queue is for answers."""
+        return self._peer is not None and len(self._answers) < ANSWERS_KEPT // 2
 
     def status(self) -> dict[str, int | str]:
         """Counters and state by name."""

@@ -1,5 +1,6 @@
 """The other side of the broker in tests: publishes like a sensor, watches like an operator."""
 
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -11,12 +12,19 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 
 class MqttPeer:
-    """A plain client; everything that arrived is in `received`, in order."""
+    """A plain client; everything that arrived is in `received`, in order.
 
-    def __init__(self, port: int, *topics: str) -> None:
+    `name`: a broker that keeps sessions keeps this one's, also over its own end.
+    """
+
+    def __init__(
+        self, port: int, *topics: str, tls: ssl.SSLContext | None = None, name: str = ""
+    ) -> None:
         self.received: list[tuple[str, bytes, bool]] = []
         self._ready = threading.Event()
-        self._client = paho.Client(CallbackAPIVersion.VERSION2)
+        self._client = paho.Client(
+            CallbackAPIVersion.VERSION2, client_id=name, clean_session=not name
+        )
         self._client.on_connect = lambda client, *_: (
             client.subscribe([(topic, 1) for topic in topics]) if topics else self._ready.set()
         )
@@ -24,6 +32,8 @@ class MqttPeer:
         self._client.on_message = lambda _c, _u, m: self.received.append(
             (m.topic, bytes(m.payload), m.retain)
         )
+        if tls is not None:
+            self._client.tls_set_context(tls)
         self._client.reconnect_delay_set(1, 1)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()

@@ -149,6 +149,11 @@ class PlaneSite:
         counts: dict[str, int] = self.status().get("control", {}).get("authority", {})
         return counts
 
+    def plane_report(self, name: str) -> int:
+        """What the gateway counts of the plane."""
+        report = self.status().get("gateway", {}).get("report", {})
+        return int(report.get(f"plane.{name}", 0))
+
     def until(self, condition: Callable[[], object], what: str, within_s: float = 20.0) -> None:
         deadline_s = time.monotonic() + within_s
         while not condition():

@@ -7,13 +7,16 @@ import msgspec
 import pytest
 
 from bench.mosquitto import Mosquitto
+from edge_agent.authority.topics import ALL_STOP, topics_of
 from edge_agent.client import ClientOptions, DeviceClient
 from edge_agent.core.errors import ConfigError, TransientError
 from edge_agent.service.tls import tls_context
 from tests.system.certificates import Authority
+from tests.system.mqtt_peer import MqttPeer
 from tests.system.plane_site import DEVICE, PlaneSite
 
 pytestmark = pytest.mark.xdist_group("whole-agent")
+FOR_DEVICES = ("cmd",)  # what a plane writes and a device reads
 _SHIPPED = Path(__file__).parents[2] / "deploy" / "mosquitto"
 
 
@@ -51,6 +54,12 @@ class TlsSite(PlaneSite):
         self._clients.append(DeviceClient(options))
         return self._clients[-1]
 
+    def peer_named(self, name: str, *topics: str) -> MqttPeer:
+        """A plain client with a certificate of this name."""
+        crt, key = self.authority_of_names.issue(name)
+        tls = tls_context(str(self.folder / "ca.crt"), str(crt), str(key))
+        return MqttPeer(self.broker.port, *topics, tls=tls)
+
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[TlsSite]:
@@ -75,6 +84,34 @@ def test_another_device_hears_and_says_nothing_of_this_one(site: TlsSite) -> Non
     other.publish(msgspec.msgpack.encode(body))
     assert not list(other.listen(1.0))
     assert plane.command("query", {"id": body["id"]}).data["st"] == "unknown"
+
+
+def test_the_access_list_lets_a_device_say_everything_and_nobody_else_in_its_name(
+    site: TlsSite,
+) -> None:
+    topics = topics_of(DEVICE)
+    said = [t for leaf, t in topics._asdict().items() if leaf not in FOR_DEVICES]
+    with site.peer_named("plane", "ed/v1/#") as plane:
+        site.until(lambda: {m[0] for m in plane.received} >= {topics.status, topics.meta}, "known")
+        with site.peer_named(DEVICE) as device, site.peer_named("ahu-8") as other:
+            for topic in said:
+                other.publish(topic, b"forged")
+                device.publish(topic, b"true")
+        for topic in said:
+            site.until(lambda t=topic: b"true" in plane.payloads(t), f"heard on {topic}")  # type: ignore[misc]
+        assert not [m for m in plane.received if m[1] == b"forged"]
+
+
+def test_a_device_reads_what_is_for_it_and_a_plane_writes_it(site: TlsSite) -> None:
+    for_all = {ALL_STOP} | {f"ed/v1/ahu-9/{leaf}" for leaf in FOR_DEVICES}
+    with site.peer_named("ahu-9", "ed/v1/#") as device, site.peer_named("ahu-8", "ed/v1/#") as spy:
+        with site.peer_named("plane") as plane:
+            for topic in for_all:
+                plane.publish(topic, b"for ahu-9")
+        site.until(lambda: {m[0] for m in device.received} >= for_all, "heard")
+        site.until(lambda: spy.received, "heard by the other")
+        assert {m[0] for m in device.received if m[1] == b"for ahu-9"} == for_all
+        assert {m[0] for m in spy.received if m[1] == b"for ahu-9"} == {ALL_STOP}
 
 
 def test_a_client_without_a_certificate_gets_nowhere(site: TlsSite) -> None:

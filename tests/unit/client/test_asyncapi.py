@@ -10,6 +10,7 @@ import pytest
 from edge_agent import __version__
 from edge_agent.authority.body import Status
 from edge_agent.authority.operations import OPERATIONS
+from edge_agent.authority.topics import ALL_STOP, topics_of
 from edge_agent.client.asyncapi import asyncapi
 from tests.unit.authority.office import Office, outcome
 
@@ -35,10 +36,17 @@ def test_every_reference_leads_somewhere() -> None:
     assert names
 
 
-@pytest.mark.parametrize("name", ["Status", "Body", "Reply"])
-def test_every_key_is_on_the_page(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(asyncapi("0")["components"]["schemas"]))
+def test_every_key_of_every_payload_is_on_the_page(name: str) -> None:
     for key in _schema(name)["properties"]:
-        assert f"`{key}`" in _PAGE
+        assert f"`{key}`" in _PAGE, key
+
+
+def test_every_topic_has_a_channel_and_is_on_the_page() -> None:
+    channels = {channel["address"] for channel in asyncapi("0")["channels"].values()}
+    assert channels == {*topics_of("{device}"), ALL_STOP}
+    for address in channels:
+        assert f"| `{address.replace('{device}', '<id>')}` |" in _PAGE, address
 
 
 def test_every_operation_is_on_the_page() -> None:

@@ -9,16 +9,28 @@ import msgspec
 import pytest
 
 from edge_agent.authority.body import Status
-from edge_agent.core.command_ipc import Answer, Carried, LinkUp, Standing
+from edge_agent.authority.documents import Meta
+from edge_agent.core.command_ipc import (
+    Answer,
+    Carried,
+    EventsKept,
+    Happened,
+    LinkUp,
+    Standing,
+    ToControl,
+)
+from edge_agent.core.ipc import Welcome
 from edge_agent.gateway.client import MqttLink
 from edge_agent.gateway.journal import UNFINISHED_MAX
 from edge_agent.gateway.plane import BURST, RETRY_NS, Carrier, PlaneJob
 from edge_agent.gateway.plane_settings import PlaneSettings
 from edge_agent.gateway.session import Received
 from edge_agent.ports.command_relay import CommandRelay
+from edge_agent.safety.devices.air_handler import ENVELOPE
 
 S = 1_000_000_000
-CMD, RESP = "ed/v1/ahu-7/cmd", "ed/v1/ahu-7/resp"
+CMD, RESP, EVT = "ed/v1/ahu-7/cmd", "ed/v1/ahu-7/resp", "ed/v1/ahu-7/evt"
+META = "ed/v1/ahu-7/meta"
 
 
 class PlayedLink:
@@ -31,6 +43,7 @@ class PlayedLink:
         self.acked: list[int] = []
         self.published: list[bytes] = []
         self.pubacks: list[int] = []
+        self.retained: dict[str, bytes] = {}
         self.status = Status(on=False)
 
     def fileno(self) -> int:
@@ -53,9 +66,12 @@ class PlayedLink:
     def publish(
         self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False
     ) -> int | None:
-        assert topic == RESP
         if not self.connected:
             return None
+        if retain:
+            self.retained[topic] = payload
+            return 0
+        assert topic in {RESP, EVT}
         self.published.append(payload)
         return len(self.published)
 
@@ -82,19 +98,22 @@ class Bench:
         self.link = PlayedLink()
         job = PlaneJob(
             settings=PlaneSettings(id="ahu-7"),
+            envelope=ENVELOPE,
+            control="enforce",
+            run="r1",
             socket_path=self.folder / "commands.sock",
-            journal_path=self.folder / "plane.sqlite",
+            folder=self.folder,
         )
         self.carrier = Carrier(job, cast("MqttLink", self.link))
 
-    def step(self, dt_ns: int = S) -> list[LinkUp | Carried]:
+    def step(self, dt_ns: int = S) -> list[ToControl]:
         """One pass; what the control process then hears."""
         self.now_ns += dt_ns
         self.carrier.step(self.now_ns)
         self.relay.poll(self.now_ns)
         return self.relay.take()
 
-    def stand(self, boot: str = "b1", session: str = "s1") -> list[LinkUp | Carried]:
+    def stand(self, boot: str = "b1", session: str = "s1") -> list[ToControl]:
         """Until the control process has told its session."""
         while LinkUp(self.link.connection) not in self.step():
             pass
@@ -115,7 +134,7 @@ class Bench:
 def bench(tmp_path: Path) -> Iterator[Bench]:
     made = Bench(tmp_path)
     yield made
-    made.carrier.close()
+    made.carrier.close(S)
     made.relay.close()
 
 
@@ -166,7 +185,7 @@ def test_what_an_earlier_run_was_given_is_carried_as_interrupted(bench: Bench) -
     bench.stand()
     bench.receive(1)
     assert len(bench.step()) == 1
-    bench.carrier.close()
+    bench.carrier.close(S)
     bench.start()
     (again,) = bench.stand("b2")
     assert isinstance(again, Carried)
@@ -257,3 +276,76 @@ def test_a_copy_of_an_answered_command_gets_the_answer_again(bench: Bench) -> No
     bench.receive(1)
     assert bench.step() == []
     assert bench.link.published == [b"done", b"done"]
+
+
+def test_an_event_is_on_the_disk_before_it_is_confirmed_and_published(bench: Bench) -> None:
+    bench.stand()
+    bench.link.connected = False
+    for seq in (1, 2):
+        bench.relay.send(Happened("b1", seq, b"event %d" % seq))
+    assert bench.step() == [EventsKept("b1", 2)]
+    assert bench.link.published == []
+    bench.carrier.close(S)
+    bench.start()
+    bench.step()
+    assert bench.link.published == [b"event 1", b"event 2"]
+
+
+def test_an_event_that_is_told_again_is_published_once(bench: Bench) -> None:
+    bench.stand()
+    for seq in (1, 2, 1, 2, 3):
+        bench.relay.send(Happened("b1", seq, b"event %d" % seq))
+    bench.step()
+    bench.relay.send(Happened("b2", 1, b"of the next run"))
+    bench.step()
+    assert bench.link.published == [b"event 1", b"event 2", b"event 3", b"of the next run"]
+
+
+def test_events_and_answers_keep_their_order_over_an_outage(bench: Bench) -> None:
+    bench.stand()
+    bench.receive(1)
+    (carried,) = bench.step()
+    assert isinstance(carried, Carried)
+    bench.link.connected = False
+    bench.relay.send(Happened("b1", 1, b"event 1"))
+    bench.step()
+    bench.relay.send(Answer(carried.row, True, b"done"))
+    bench.step()
+    bench.relay.send(Happened("b1", 2, b"event 2"))
+    bench.step()
+    bench.link.connected, bench.link.connection = True, 2
+    bench.step()
+    assert bench.link.published == [b"event 1", b"done", b"event 2"]
+
+
+def test_a_disk_that_fails_confirms_no_event_and_loses_none(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.stand()
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("edge_agent.gateway.journal.Journal.keep_events", full)
+        bench.relay.send(Happened("b1", 1, b"event 1"))
+        assert bench.step() == []
+        bench.relay.send(Happened("b1", 2, b"event 2"))
+        bench.step(RETRY_NS // 2)
+    assert bench.count("event_errors") == 1
+    assert EventsKept("b1", 2) in [*bench.step(RETRY_NS), *bench.step()]
+    assert bench.link.published == [b"event 1", b"event 2"]
+
+
+def test_what_the_device_is_is_told_to_each_connection(bench: Bench) -> None:
+    bench.step()
+    assert META not in bench.link.retained
+    bench.carrier.meet(Welcome("b1", "air-handler", {"model": "m1"}))
+    bench.step()
+    meta = msgspec.msgpack.decode(bench.link.retained.pop(META), type=Meta)
+    assert (meta.device, meta.hashes) == ("air-handler", {"model": "m1"})
+    bench.step()
+    assert META not in bench.link.retained
+    bench.link.connection = 2
+    bench.step()
+    assert META in bench.link.retained
