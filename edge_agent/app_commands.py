@@ -114,7 +114,7 @@ def open_commands(settings: Settings, boot: str) -> CommandParts:
     keyring = read_keyring(plane, os.environ)
     relay = CommandRelay(command_socket_path(settings))
     monitor_only = settings.config.control == "monitor"
-    office = Office(plane.id, keyring, settings.envelope, monitor_only)
+    office = Office(plane.id, keyring, settings.envelope, monitor_only, frozenset(plane.local_only))
     desk = Desk(office, Sessions(boot, _nonce(), 0))
     log = EventLog(boot, settings.envelope)
     log.note("started", "info", {"agent": __version__}, (SystemClock().now_ns(), _utc_ms()))

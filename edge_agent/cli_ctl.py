@@ -9,14 +9,19 @@ import getpass
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from edge_agent.cli_shared import Verbs, broker_address, print_json
 from edge_agent.core.errors import EXIT_OK, EXIT_TRANSIENT
 
+if TYPE_CHECKING:
+    from edge_agent.client import DeviceClient, Outcome
+
 _ARM_S: Final = 10.0
 _WATCH_S: Final = 1.0
+_HOLD_GRACE_S: Final = 5.0
 _PLAIN: Final = (
     ("status", "is it there, in which mode, and why"),
     ("disarm", "bring the outputs to safe"),
@@ -44,6 +49,21 @@ def add_ctl(verbs: Verbs) -> None:
     goal.add_argument("channel")
     goal.add_argument(
         "value", type=_value, help="a number, or 'none' to go by the measured one again"
+    )
+    manual = _add(
+        operations,
+        "manual",
+        "hold an actuator at a value for a while; Ctrl-C lets go",
+    )
+    manual.add_argument("channel")
+    manual.add_argument("value", type=_number, help="in the actuator's unit")
+    manual.add_argument(
+        "--for",
+        dest="lease_s",
+        type=_seconds,
+        required=True,
+        metavar="10s",
+        help="how long, at most 60s; to hold it longer, ask again before that",
     )
     mode = _add(operations, "mode", "whether what is decided is also driven; only while SAFE")
     mode.add_argument("control", choices=("monitor", "enforce"))
@@ -81,12 +101,25 @@ def _command(arguments: argparse.Namespace) -> int:
     with DeviceClient(read_key(arguments.key, getpass.getuser()[:64])) as device:
         # Time for the longest operation: a disarm waits for a ramp.
         within_s = {"arm": args.get("within_s", 0.0) + 5.0, "disarm": 125.0}.get(op, 5.0)
-        outcome = device.command(op, args, within_s=within_s, dry=arguments.dry_run)
+        if op == "manual":
+            outcome = _hold(device, args, dry=arguments.dry_run)
+        else:
+            outcome = device.command(op, args, within_s=within_s, dry=arguments.dry_run)
         if arguments.json:
             print_json({"device": dict(device.status), "answer": _plain(outcome)})
         else:
             print(outcome.sentence())
     return EXIT_OK if outcome.st == "done" else EXIT_TRANSIENT
+
+
+def _hold(device: "DeviceClient", args: Mapping[str, Any], *, dry: bool) -> "Outcome":
+    """Until the lease has ended, or Ctrl-C ends it."""
+    command_id = device.send("manual", args, dry=dry)
+    try:
+        return device.wait(command_id, args["lease_s"] + _HOLD_GRACE_S)
+    except KeyboardInterrupt:
+        device.command("cancel", {"id": command_id})
+        return device.wait(command_id, _HOLD_GRACE_S)
 
 
 def _args(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -99,12 +132,21 @@ def _args(arguments: argparse.Namespace) -> dict[str, Any]:
             return {"control": arguments.control}
         case "set-goal":
             return {"channel": arguments.channel, "value": arguments.value}
+        case "manual":
+            lease_s = arguments.lease_s
+            return {"channel": arguments.channel, "value": arguments.value, "lease_s": lease_s}
     return {}
 
 
 def _value(text: str) -> float | None:
-    if text == "none":
-        return None
+    return None if text == "none" else _number(text)
+
+
+def _seconds(text: str) -> float:
+    return _number(text.removesuffix("s"))
+
+
+def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:

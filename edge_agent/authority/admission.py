@@ -4,61 +4,30 @@ Owns: the checks after the signature, each with a reason of its own, in a fixed 
 not: change anything but the counter note of a key, which a command uses up by being timely.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+from edge_agent.authority import wishes
 from edge_agent.authority.body import KNOWN_FIELDS, Body
 from edge_agent.authority.keyring import Key
 from edge_agent.authority.memory import Memory
 from edge_agent.authority.operations import (
     OPERATIONS,
-    Args,
     GoalArgs,
+    ManualArgs,
     ModeArgs,
     Operation,
     decode_args,
 )
+from edge_agent.authority.ruling import FAILED, Admitted, Refused, Situation, rejected
 from edge_agent.authority.sessions import Sessions
 from edge_agent.authority.topics import ALL, ALL_STOP
 from edge_agent.core.command_ipc import Carried
 from edge_agent.core.records import Mode, Op, Reason, Rule
-from edge_agent.decision.goals import settable
 from edge_agent.decision.words import explain_reason
 from edge_agent.safety.limits import Envelope
 
 MAX_PENDING: Final = 16
 NS_PER_MS: Final = 1_000_000
-REJECTED: Final = "rejected"
-FAILED: Final = "failed"
-
-
-class Refused(NamedTuple):
-    """The end of a command before it began: `rejected`, or `failed` for an interrupted one."""
-
-    state: str
-    why: Mapping[str, Any]
-
-
-class Admitted(NamedTuple):
-    """A command that may be followed, and what it sets."""
-
-    operation: Operation
-    args: Args
-    op: Op | None
-    channel: int = -1
-    counts: int = 0
-
-
-class Situation(NamedTuple):
-    """What the checks may know of the device."""
-
-    device: str
-    sessions: Sessions
-    limits: Envelope
-    mode: int
-    cause: Reason | None
-    pending: int
-    monitor_only: bool  # so configured at the device
 
 
 def untimely(situation: Situation, carried: Carried, body: Body, now_ns: int) -> Refused | None:
@@ -70,9 +39,9 @@ def untimely(situation: Situation, carried: Carried, body: Body, now_ns: int) ->
 
 def _misdirected(situation: Situation, carried: Carried, body: Body) -> Refused | None:
     if body.dev != situation.device:
-        return _rejected("wrong_device", device=situation.device)
+        return rejected("wrong_device", device=situation.device)
     if carried.retained:
-        return _rejected("retained")
+        return rejected("retained")
     if carried.interrupted:
         return Refused(FAILED, {"reason": "interrupted"})
     return None
@@ -80,10 +49,10 @@ def _misdirected(situation: Situation, carried: Carried, body: Body) -> Refused 
 
 def _late(situation: Situation, carried: Carried, body: Body, now_ns: int) -> Refused | None:
     if not situation.sessions.knows(body.boot, body.sess):
-        return _rejected("stale_session")
+        return rejected("stale_session")
     age_ns = age_of(situation.sessions, carried, body, now_ns)
     if age_ns > body.ttl * NS_PER_MS:
-        return _rejected("expired", age_ms=age_ns // NS_PER_MS)
+        return rejected("expired", age_ms=age_ns // NS_PER_MS)
     return None
 
 
@@ -91,8 +60,8 @@ def _all_stop(carried: Carried, body: Body) -> Refused | None:
     """One message for every device cannot name a session of each. It can only make safe, so one
     that a broker has held back is followed, and a copy of an old one stops again."""
     if body.dev != ALL or body.op != "stop":
-        return _rejected("wrong_device", device=ALL)
-    return _rejected("retained") if carried.retained else None
+        return rejected("wrong_device", device=ALL)
+    return rejected("retained") if carried.retained else None
 
 
 def age_of(sessions: Sessions, carried: Carried, body: Body, now_ns: int) -> int:
@@ -112,63 +81,51 @@ def replayed(memory: Memory, kid: str, body: Body) -> Refused | None:
     """Take the counter; refuse one that is not above all that the key has used."""
     if memory.is_new(kid, body.ctr):
         return None
-    return _rejected("replayed", last=memory.counter(kid))
+    return rejected("replayed", last=memory.counter(kid))
 
 
-def unfit(situation: Situation, body: Body, key: Key) -> Refused | Admitted:
-    """Not an operation, not this key's, not now, or not possible."""
+def unfit(situation: Situation, body: Body, key: Key, source: str) -> Refused | Admitted:
+    """Not an operation, not this key's, not now, or not possible. `source`: who asks."""
     refused = _unwelcome(situation, body, key)
-    return refused or _possible(situation, body, OPERATIONS[body.op])
+    return refused or _possible(situation, body, source)
 
 
 def _unwelcome(situation: Situation, body: Body, key: Key) -> Refused | None:
     operation = OPERATIONS.get(body.op)
     if operation is None:
-        return _rejected("unknown_op", known=sorted(OPERATIONS))
+        return rejected("unknown_op", known=sorted(OPERATIONS))
     if not key.may(body.op, operation.roles):
-        return _rejected("not_authorized", op=body.op)
+        return rejected("not_authorized", op=body.op)
+    if body.op in situation.local_only:
+        return rejected("local_control", op=body.op)
     if situation.mode not in operation.starts_in:
         mode = Mode(situation.mode).name
-        return _rejected("wrong_state", mode=mode, **cause_words(situation.cause, situation.limits))
+        return rejected("wrong_state", mode=mode, **cause_words(situation.cause, situation.limits))
     if situation.pending >= MAX_PENDING and operation.intent not in (None, Op.STOP):
-        return _rejected("busy")
+        return rejected("busy")
     return None
 
 
-def _possible(situation: Situation, body: Body, operation: Operation) -> Refused | Admitted:
+def _possible(situation: Situation, body: Body, source: str) -> Refused | Admitted:
+    operation = OPERATIONS[body.op]
     unknown = [name for name in body.must if name not in KNOWN_FIELDS]
     args = decode_args(operation, body.args)
     if unknown or args is None:
-        return _rejected("bad_args", **({"must": unknown} if unknown else {}))
-    if isinstance(args, GoalArgs):
-        return _goal(situation.limits, operation, args)
-    if isinstance(args, ModeArgs) and args.control == "enforce":
-        if situation.monitor_only:
-            return _rejected("local_control", control="monitor")
-        return Admitted(operation, args, Op.ENFORCE)
+        return rejected("bad_args", **({"must": unknown} if unknown else {}))
+    match args:
+        case GoalArgs():
+            return wishes.goal(situation.limits, operation, args)
+        case ManualArgs():
+            return wishes.by_hand(situation, operation, args, source)
+        case ModeArgs(control="enforce"):
+            return _enforce(situation, operation, args)
     return Admitted(operation, args, operation.intent)
 
 
-def _goal(limits: Envelope, operation: Operation, args: GoalArgs) -> Refused | Admitted:
-    """A goal inside the envelope of its channel."""
-    channels = settable(limits)
-    sensor = channels.get(args.channel)
-    if sensor is None:
-        return _rejected("bad_args", channel=args.channel, settable=sorted(channels))
-    channel = limits.sensor_index[args.channel]
-    if args.value is None:
-        return Admitted(operation, args, Op.CLEAR_GOAL, channel)
-    scale = sensor.counts_per_unit
-    low, high = sensor.min_counts / scale, sensor.max_counts / scale
-    if not low <= args.value <= high:
-        return _rejected(
-            "envelope",
-            channel=args.channel,
-            limit=low if args.value < low else high,
-            value=args.value,
-            unit=sensor.unit,
-        )
-    return Admitted(operation, args, Op.SET_GOAL, channel, round(args.value * scale))
+def _enforce(situation: Situation, operation: Operation, args: ModeArgs) -> Refused | Admitted:
+    if situation.monitor_only:
+        return rejected("local_control", control="monitor")
+    return Admitted(operation, args, Op.ENFORCE)
 
 
 def cause_words(cause: Reason | None, limits: Envelope) -> dict[str, Any]:
@@ -180,7 +137,3 @@ def cause_words(cause: Reason | None, limits: Envelope) -> dict[str, Any]:
     rule = Rule(cause.rule).name
     text = explain_reason(cause, limits)
     return {"cause": {"rule": rule, "channel": channel, "number": cause.number, "text": text}}
-
-
-def _rejected(reason: str, **details: Any) -> Refused:
-    return Refused(REJECTED, {"reason": reason, **details})

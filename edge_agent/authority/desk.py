@@ -11,30 +11,28 @@ dropped, counted and never answered. Everything else is answered with its reason
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from edge_agent.authority import admission
-from edge_agent.authority.admission import FAILED, REJECTED, Admitted, Refused, Situation
 from edge_agent.authority.body import Body, Reply, decode_body
 from edge_agent.authority.events import Refusal
 from edge_agent.authority.keyring import Keyring
 from edge_agent.authority.memory import Memory, Remembered
 from edge_agent.authority.operations import (
     Args,
-    ArmArgs,
     CancelArgs,
-    Operation,
     Progress,
     QueryArgs,
 )
+from edge_agent.authority.pending import Pending, Ticket, within_ns
+from edge_agent.authority.ruling import FAILED, REJECTED, Admitted, Refused, Situation
 from edge_agent.authority.seal import Sealed, is_genuine, open_seal
 from edge_agent.authority.sessions import Sessions
 from edge_agent.core.command_ipc import MAX_SEALED_BYTES, Answer, Carried, Standing
-from edge_agent.core.records import Intent, Mode, Reason, TickRecord
+from edge_agent.core.records import Intent, Mode, TickRecord
 from edge_agent.safety.limits import Envelope
 
 ACCEPTED: Final = "accepted"
@@ -43,36 +41,7 @@ DONE: Final = "done"
 CANCELLED: Final = "cancelled"
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 _AT_REST: Final = (int(Mode.SAFE), int(Mode.TRIPPED))
-_NS_PER_S: Final = 1_000_000_000
 _REFUSALS_KEPT: Final = 64
-
-
-@dataclass(slots=True)
-class _Ticket:
-    """Which command an answer is for, and where the gateway keeps it."""
-
-    row: int
-    command_id: str
-    sig: bytes
-
-
-@dataclass(slots=True)
-class _Pending:
-    """An accepted command that is not finished."""
-
-    ticket: _Ticket
-    operation: Operation
-    intent: Intent
-    begin_by_ns: int
-    end_by_ns: int
-    running: bool = False
-    given: bool = False  # the agent has had the intent
-    cancelled: bool = False
-
-    @property
-    def can_be_cancelled(self) -> bool:
-        """What was not begun, or can be taken back."""
-        return not self.given or self.operation.take_back is not None
 
 
 class Office(NamedTuple):
@@ -82,6 +51,7 @@ class Office(NamedTuple):
     keyring: Keyring
     limits: Envelope
     monitor_only: bool = False  # the configuration says so, and no command can lift it
+    local_only: frozenset[str] = frozenset()  # operations that it takes from nobody afar
 
 
 class Desk:
@@ -93,10 +63,9 @@ class Desk:
         self._limits = office.limits
         self.sessions = sessions
         self._memory = Memory()
-        self._pending: list[_Pending] = []
+        self._pending: list[Pending] = []
         self._take_back: list[Intent] = []
-        self._mode = int(Mode.SAFE)
-        self._cause: Reason | None = None
+        self._last: TickRecord | None = None
         self._now_ns = 0
         self._seq = 0
         self._counts: Counter[str] = Counter()
@@ -129,25 +98,25 @@ class Desk:
         known = self._memory.find(body.id)
         if known is not None:
             return self._again(carried, body, sealed, known)
-        ticket = _Ticket(carried.row, body.id, sealed.sig)
-        ruling = self._judge(carried, body, sealed.kid)
+        ticket = Ticket(carried.row, body.id, sealed.sig)
+        source = f"plane:{sealed.kid}:{body.by}" if body.by else f"plane:{sealed.kid}"
+        ruling = self._judge(carried, body, sealed.kid, source)
         if isinstance(ruling, Refused):
             self._refusals.append(Refusal(ruling.why["reason"], sealed.kid, body.op, body.id))
             return self._say(ticket, ruling.state, why=ruling.why)
         if body.dry:
-            return self._say(ticket, DONE, data={"dry": True, "mode": Mode(self._mode).name})
+            return self._say(ticket, DONE, data={"dry": True, "mode": self._now()["mode"]})
         if ruling.op is None:
             return self._say(ticket, DONE, data=self._told(ruling.args))
-        source = f"plane:{sealed.kid}:{body.by}" if body.by else f"plane:{sealed.kid}"
         age_ns = admission.age_of(self.sessions, carried, body, self._now_ns)
         begin_by_ns = self._now_ns - age_ns + body.ttl * admission.NS_PER_MS
         self._pending.append(
-            _Pending(
+            Pending(
                 ticket,
                 ruling.operation,
-                Intent(ruling.op, source, ruling.channel, ruling.counts),
+                Intent(ruling.op, source, ruling.channel, ruling.counts, ruling.lease_ns, body.id),
                 begin_by_ns,
-                self._now_ns + _within_ns(ruling),
+                self._now_ns + within_ns(ruling),
             )
         )
         return self._say(ticket, ACCEPTED)
@@ -165,7 +134,7 @@ class Desk:
 
     def settle(self, tick: TickRecord) -> list[Answer]:
         """What the tick has made of the pending commands."""
-        self._mode, self._cause, self._now_ns = tick.mode, tick.cause, tick.now_ns
+        self._last, self._now_ns = tick, tick.now_ns
         if not self._pending:
             return []
         found = [self._progress(pending, tick) for pending in list(self._pending)]
@@ -186,20 +155,23 @@ class Desk:
         body = decode_body(sealed.body)
         return "bad_body" if body is None else (sealed, body)
 
-    def _judge(self, carried: Carried, body: Body, kid: str) -> Refused | Admitted:
-        situation = Situation(
+    def _situation(self) -> Situation:
+        return Situation(
             device=self._office.device_id,
             sessions=self.sessions,
             limits=self._limits,
-            mode=self._mode,
-            cause=self._cause,
+            last=self._last,
             pending=len(self._pending),
             monitor_only=self._office.monitor_only,
+            local_only=self._office.local_only,
         )
+
+    def _judge(self, carried: Carried, body: Body, kid: str, source: str) -> Refused | Admitted:
+        situation = self._situation()
         return (
             admission.untimely(situation, carried, body, self._now_ns)
             or admission.replayed(self._memory, kid, body)
-            or admission.unfit(situation, body, self._keyring.keys[kid])
+            or admission.unfit(situation, body, self._keyring.keys[kid], source)
         )
 
     def _again(self, carried: Carried, body: Body, sealed: Sealed, known: Remembered) -> Answer:
@@ -236,10 +208,11 @@ class Desk:
 
     def _now(self) -> dict[str, Any]:
         """Mode and root cause."""
-        words = admission.cause_words(self._cause, self._limits)
-        return {"mode": Mode(self._mode).name, **words}
+        situation = self._situation()
+        words = admission.cause_words(situation.cause, self._limits)
+        return {"mode": Mode(situation.mode).name, **words}
 
-    def _progress(self, pending: _Pending, tick: TickRecord) -> Answer | None:
+    def _progress(self, pending: Pending, tick: TickRecord) -> Answer | None:
         """Whether the agent has done it, is on the way, or never will."""
         operation, ticket = pending.operation, pending.ticket
         progress = operation.progress(operation, pending.intent, tick)
@@ -250,10 +223,12 @@ class Desk:
             return self._say(ticket, CANCELLED, data=self._now())
         if not pending.given:
             reason = "expired" if self._now_ns > pending.begin_by_ns else ""
-        elif progress == Progress.DONE:
+        elif progress == Progress.DONE or (progress == Progress.LAPSED and pending.running):
             self._pending.remove(pending)
             return self._say(ticket, DONE, data=self._now())
-        elif progress == Progress.NOT_TAKEN:
+        elif progress == Progress.ENDED and pending.running:
+            reason = "ended"
+        elif progress != Progress.UNDER_WAY:
             reason = "not_taken"
         elif self._now_ns > pending.end_by_ns:
             reason = "timeout"
@@ -266,15 +241,15 @@ class Desk:
         self._undo(pending)
         return self._say(ticket, FAILED, why={"reason": reason, **self._now()})
 
-    def _undo(self, pending: _Pending) -> None:
+    def _undo(self, pending: Pending) -> None:
         """What did not get there may not happen later by itself."""
         undo = pending.operation.take_back
-        if pending.given and undo is not None and self._mode not in _AT_REST:
-            self._take_back.append(Intent(undo, pending.intent.source))
+        if pending.given and undo is not None and self._situation().mode not in _AT_REST:
+            self._take_back.append(msgspec.structs.replace(pending.intent, op=undo))
 
     def _say(
         self,
-        ticket: _Ticket,
+        ticket: Ticket,
         state: str,
         *,
         why: Mapping[str, Any] = _NOTHING,
@@ -303,10 +278,3 @@ class Desk:
                 data=dict(data),
             )
         )
-
-
-def _within_ns(admitted: Admitted) -> int:
-    """How long the operation may take."""
-    if isinstance(admitted.args, ArmArgs):
-        return round(admitted.args.within_s * _NS_PER_S)
-    return admitted.operation.within_ns

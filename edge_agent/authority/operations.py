@@ -12,8 +12,10 @@ from typing import Annotated, Final, Literal, NamedTuple
 import msgspec
 
 from edge_agent.core.records import Intent, Mode, Op, Quality, TickRecord
+from edge_agent.decision.manual import MAX_LEASE_NS
 
 _S: Final = 1_000_000_000
+_DRIVEN: Final = frozenset({int(Mode.ACTIVE), int(Mode.HOLDING)})
 
 
 class NoArgs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,7 +53,16 @@ class CancelArgs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
-Args = NoArgs | ArmArgs | QueryArgs | GoalArgs | CancelArgs | ModeArgs
+class ManualArgs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A value for an actuator in its unit, and for how many seconds it is held. Longer: renew it
+    with another command."""
+
+    channel: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    value: float
+    lease_s: Annotated[float, msgspec.Meta(gt=0, le=MAX_LEASE_NS // _S)]
+
+
+Args = NoArgs | ArmArgs | QueryArgs | GoalArgs | ManualArgs | CancelArgs | ModeArgs
 
 
 class Progress(Enum):
@@ -60,6 +71,8 @@ class Progress(Enum):
     DONE = auto()
     UNDER_WAY = auto()
     NOT_TAKEN = auto()
+    LAPSED = auto()  # a lease, by itself or by its renewal; if it had begun, that is its end
+    ENDED = auto()  # a lease, by a change of the mode
 
 
 def _by_mode(operation: "Operation", _intent: Intent, tick: TickRecord) -> Progress:
@@ -78,6 +91,12 @@ def _by_value(_operation: "Operation", intent: Intent, tick: TickRecord) -> Prog
 def _by_control(_operation: "Operation", intent: Intent, tick: TickRecord) -> Progress:
     taken = tick.monitor == (intent.op == Op.MONITOR)
     return Progress.DONE if taken else Progress.NOT_TAKEN
+
+
+def _by_lease(_operation: "Operation", intent: Intent, tick: TickRecord) -> Progress:
+    if any(held.command == intent.command for held in tick.manual):
+        return Progress.UNDER_WAY
+    return Progress.LAPSED if tick.mode in _DRIVEN else Progress.ENDED
 
 
 class Operation(NamedTuple):
@@ -121,6 +140,14 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
         ),
         "stop": Operation(_STOP, NoArgs, Op.STOP, ends_in=frozenset({Mode.TRIPPED})),
         "set-goal": Operation(_CMD, GoalArgs, Op.SET_GOAL, progress=_by_value),
+        "manual": Operation(
+            _CMD,
+            ManualArgs,
+            Op.MANUAL,
+            starts_in=frozenset({Mode.ACTIVE}),
+            take_back=Op.RELEASE,
+            progress=_by_lease,
+        ),
         "mode": Operation(
             _CMD,
             ModeArgs,
@@ -136,6 +163,13 @@ OPERATIONS: Mapping[str, Operation] = MappingProxyType(
             ends_in=frozenset({Mode.SAFE}),
         ),
     }
+)
+
+# What makes a device safe, or only tells, is never refused to everybody.
+CAN_BE_LOCAL_ONLY: Final = frozenset(
+    name
+    for name, operation in OPERATIONS.items()
+    if operation.intent not in (None, Op.DISARM, Op.STOP)
 )
 
 

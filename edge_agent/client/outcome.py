@@ -24,6 +24,10 @@ _SENTENCES: Mapping[str, str] = MappingProxyType(
         "envelope": "outside of what the device's envelope allows",
         "local_control": "the device is configured otherwise, and that comes first",
         "wrong_state": "not possible in the mode that the device is in",
+        "held": "somebody else holds this actuator; wait for the end of the lease, or cancel that"
+        " command",
+        "interlock": "an interlock holds this actuator somewhere else",
+        "ended": "it was held until the device went out of control, which ends every lease",
         "busy": "too many commands are unfinished; wait for their answers",
         "interrupted": "the device stopped while it was at it; it is not tried again",
         "not_taken": "the device could not do it",

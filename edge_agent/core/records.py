@@ -61,6 +61,8 @@ class Rule(IntEnum):
     EXCLUSIVE = 25
     INTERLOCK = 26
     DWELL = 27
+    # A wish that took the place of the policy's.
+    BY_HAND = 30
     # Facts that decide the mode.
     NOT_ARMED = 40
     DEADLINE_MISSED = 41
@@ -87,6 +89,8 @@ class Op(IntEnum):
     CLEAR_GOAL = 6
     MONITOR = 7
     ENFORCE = 8
+    MANUAL = 9
+    RELEASE = 10
 
 
 class Reading(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -154,12 +158,25 @@ class Command(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 class Intent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A wish from outside, already authorised; checked again inside. `channel` and `counts` are
-    for operations that set something."""
+    for operations that set something, `lease_ns` for how long it lasts; `command` is the id of
+    the command that it came with, empty without one."""
 
     op: int
     source: str = "local"
     channel: int = -1
     counts: int = 0
+    lease_ns: int = 0
+    command: str = ""
+
+
+class Manual(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A value that a person holds on an actuator, in the place of the policy's."""
+
+    channel: int
+    counts: int
+    source: str
+    command: str  # its id
+    left_ns: int  # of the lease, after this tick began
 
 
 class TickRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -168,7 +185,8 @@ class TickRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     `features` is empty when an input kept the policy from being asked. `cause` is the root
     cause of the present stop, None while nothing is wrong. `proposal` is always the model's;
     `fallback` is what the fallback wanted instead, None unless it stood in. `monitor` is True
-    when the verdict was worked out and not sent: the hardware stays unarmed and safe.
+    when the verdict was worked out and not sent: the hardware stays unarmed and safe. `manual`
+    is what people hold.
     """
 
     tick: int
@@ -183,3 +201,4 @@ class TickRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     cause: Reason | None
     fallback: tuple[float, ...] | None = None
     monitor: bool = False
+    manual: tuple[Manual, ...] = ()

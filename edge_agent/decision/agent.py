@@ -24,6 +24,7 @@ from edge_agent.decision import trust
 from edge_agent.decision.fallbacks import Fallback
 from edge_agent.decision.features import Features
 from edge_agent.decision.goals import Goals
+from edge_agent.decision.manual import Hands
 from edge_agent.decision.policy import Policy
 from edge_agent.decision.snapshot import SnapshotBuilder
 from edge_agent.decision.watch import Watch
@@ -34,6 +35,7 @@ from edge_agent.safety.limits import Envelope
 NS_PER_S = 1_000_000_000
 # Plain integers: an enumeration's member costs a lookup each time it is named.
 _ACTIVE = int(Mode.ACTIVE)
+_HOLDING = int(Mode.HOLDING)
 _RAMPING = int(Mode.RAMPING)
 _TRIPPED = int(Mode.TRIPPED)
 _UNARMED = (int(Mode.SAFE), _TRIPPED)
@@ -53,6 +55,8 @@ class Options(NamedTuple):
 _PLAIN = Options()
 # What a policy may look at: good sensors and the last commands, each in its unit.
 _Inputs = tuple[list[float], list[float]]
+# What the gate made of a proposal: counts, or None and why.
+_Admitted = tuple[tuple[int, ...] | None, list[Reason]]
 
 
 class _StandIn(NamedTuple):
@@ -85,6 +89,7 @@ class Agent:
         self._features = features
         self._period_ns = period_ns
         self._goals = Goals(envelope)
+        self._hands = Hands(envelope)
         self._snapshot = SnapshotBuilder(envelope)
         self._watch = Watch(envelope, period_ns)
         self._units = [s.counts_per_unit for s in envelope.sensors]
@@ -127,15 +132,13 @@ class Agent:
         if self._fallback is not None and (wanted is None or self._distrust_ns):
             fallback, wanted, refusals, notes = self._stand_in(inputs, wanted, refusals, dt_ns)
         self._stands_in = fallback is not None
+        if intents or self._hands:
+            values = proposal.values if fallback is None else fallback
+            wanted, refusals = self._by_hand(intents, values, (wanted, refusals))
         mode_before = self._supervisor.mode
         self._supervise(now_ns, dt_ns, snapshot, intents, refusals)
         mode = self._supervisor.mode
-        if mode == _ACTIVE and mode_before in _STARTS_FROM:
-            # Activation starts where the hardware really stands.
-            self._restart_from(snapshot.counts[len(self._units) :])
-        elif mode == _RAMPING and self._asked_and_silent(snapshot):
-            # Its own dead man makes it safe; when it is back it must find nothing else to do.
-            self._restart_from(self._safe)
+        self._go_on_from(mode_before, snapshot)
         self._envelope_state, verdict = envelope_step.step(
             self.envelope,
             self._envelope_state,
@@ -144,8 +147,10 @@ class Agent:
             now_ns,
         )
         self._command = verdict.command
-        if notes:
-            verdict = verdict.__class__(verdict.command, (*notes, *verdict.reasons))
+        manual = self._hands.record(self._last_ns) if self._hands else ()
+        if notes or manual:
+            held = [Reason(Rule.BY_HAND, m.channel, m.left_ns) for m in manual]
+            verdict = verdict.__class__(verdict.command, (*notes, *held, *verdict.reasons))
         return TickRecord(
             self._tick,
             now_ns,
@@ -159,6 +164,7 @@ class Agent:
             self._supervisor.cause,
             fallback,
             self._monitor,
+            manual,
         )
 
     def _change_over(self, intents: Sequence[Intent]) -> None:
@@ -168,6 +174,34 @@ class Agent:
         for intent in intents:
             if intent.op in (Op.MONITOR, Op.ENFORCE):
                 self._monitor = self._always_monitor or intent.op == Op.MONITOR
+
+    def _by_hand(
+        self,
+        intents: Sequence[Intent],
+        values: tuple[float, ...] | None,
+        decided: _Admitted,
+    ) -> _Admitted:
+        """What people hold in the place of the policy's wishes. Without these nothing moves: a
+        hand on one actuator is no decision about the others."""
+        hands = self._hands
+        hands.expire(self._last_ns)
+        begins = self._supervisor.mode == _ACTIVE and not self._monitor
+        hands.take(intents, self._last_ns, begins=begins)
+        if not hands or values is None or decided[0] is None:
+            return decided
+        return gate.admit(Proposal(hands.over(values)), self.envelope)
+
+    def _go_on_from(self, mode_before: Mode, snapshot: Snapshot) -> None:
+        """What a change of mode leaves to be picked up."""
+        mode = self._supervisor.mode
+        if mode == _ACTIVE and mode_before in _STARTS_FROM:
+            # Activation starts where the hardware really stands.
+            self._restart_from(snapshot.counts[len(self._units) :])
+        elif mode == _RAMPING and self._asked_and_silent(snapshot):
+            # Its own dead man makes it safe; when it is back it must find nothing else to do.
+            self._restart_from(self._safe)
+        if self._hands and mode not in (_ACTIVE, _HOLDING):
+            self._hands.let_go()
 
     def _propose(
         self, snapshot: Snapshot, now_ns: int, dt_ns: int

@@ -163,6 +163,10 @@ def _missed(s: _Subject) -> str:
     return f"a deadline was missed: {s.reason.number / _NS_PER_MS:.1f} ms since the last tick"
 
 
+def _by_hand(s: _Subject) -> str:
+    return f"a person holds {s.name} for another {s.reason.number / _NS_PER_S:.1f} s"
+
+
 _SENTENCES: Mapping[Rule, Callable[[_Subject], str]] = MappingProxyType(
     {
         Rule.NO_MODEL: lambda s: "there is no model",
@@ -189,6 +193,7 @@ _SENTENCES: Mapping[Rule, Callable[[_Subject], str]] = MappingProxyType(
         Rule.EXCLUSIVE: _exclusive,
         Rule.INTERLOCK: _interlock,
         Rule.DWELL: _dwell,
+        Rule.BY_HAND: _by_hand,
         Rule.NOT_ARMED: lambda s: "armed, waiting for inputs and hardware",
         Rule.DEADLINE_MISSED: _missed,
         Rule.TOO_MANY_MISSES: lambda s: (

@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from edge_agent.authority.operations import CAN_BE_LOCAL_ONLY
 from edge_agent.authority.topics import is_id
 from edge_agent.core.errors import ConfigError
 
@@ -16,7 +17,8 @@ TELEMETRY_RATE_HZ: Final = (0.01, 20.0)  # least and most
 class PlaneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The `[plane]` section. `id` is the device's own in the fleet. Without `keyring_file` the
     keyring is the systemd credential `keyring`. A `ca_file` makes it TLS; `cert_file` and
-    `key_file` prove to the broker who this is."""
+    `key_file` prove to the broker who this is. The operations in `local_only` are refused from
+    afar, whoever asks."""
 
     id: str
     host: str = "127.0.0.1"
@@ -33,6 +35,7 @@ class PlaneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     # What is kept of the telemetry while there is no connection.
     backlog_mb_max: int = 16
     backlog_hours_max: float = 24.0
+    local_only: tuple[str, ...] = ()  # operations that nobody may ask for from afar
 
 
 def check_plane(plane: PlaneSettings) -> None:
@@ -43,6 +46,13 @@ def check_plane(plane: PlaneSettings) -> None:
             where="plane.id",
             fix="1 to 64 of a-z, 0-9, '-' and '_', such as 'ahu-7'",
         )
+    for op in plane.local_only:
+        if op not in CAN_BE_LOCAL_ONLY:
+            raise ConfigError(
+                f"{op!r} cannot be kept for people at the device",
+                where="plane.local_only",
+                fix=f"choose of: {', '.join(sorted(CAN_BE_LOCAL_ONLY))}",
+            )
     if not plane.host:
         raise ConfigError("is empty", where="plane.host", fix="name or address of the broker")
     for name, value, least, most in (

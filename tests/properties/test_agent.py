@@ -145,6 +145,24 @@ def test_what_is_not_passed_on_has_a_reason(script: list[Tick]) -> None:
             assert record.cause is not None
 
 
+@BOUNDED
+@given(SCRIPTS)
+def test_what_is_held_by_hand_was_asked_for_and_ends(script: list[Tick]) -> None:
+    asked: dict[tuple[int, str, str, int], int] = {}
+    latest = 0
+    for record in play(script):
+        latest = max(latest, record.now_ns)
+        for i in record.intents:
+            if i.op == Op.MANUAL and 0 < i.lease_ns <= 60 * S:
+                asked[i.channel, i.source, i.command, i.counts] = latest + i.lease_ns
+        assert not record.manual or record.mode in (Mode.ACTIVE, Mode.HOLDING)
+        assert len({m.channel for m in record.manual}) == len(record.manual)
+        for m in record.manual:
+            assert 0 < m.left_ns <= asked[m.channel, m.source, m.command, m.counts] - latest
+            limits = ENVELOPE.actuators[m.channel - SENSORS]
+            assert limits.min_counts <= m.counts <= limits.max_counts
+
+
 @settings(max_examples=40)
 @given(SCRIPTS)
 def test_the_same_inputs_give_the_same_bytes(script: list[Tick]) -> None:

@@ -22,6 +22,7 @@ OPS = (
     "reset",
     "ping",
     "set-goal",
+    "manual",
     "mode",
     "cancel",
     "query",
@@ -66,6 +67,8 @@ class DeskMachine(RuleBasedStateMachine):
             args = {"id": self.sealed[-1][0] if self.sealed else "none"}
         elif op == "set-goal":
             args = {"channel": "supply_setpoint", "value": 15.0}
+        elif op == "manual":
+            args = {"channel": "supply_fan", "value": 40.0, "lease_s": 5.0}
         elif op == "mode":
             args = {"control": "monitor"}
         sealed = office.sealed(op, kid, ttl=ttl, args=args, **wrong)

@@ -28,7 +28,7 @@ class Tick(NamedTuple):
     elapsed_ns: int
     upsets: tuple[tuple[int, int, int, int], ...]  # (channel, counts, stamp offset, quality)
     silent: frozenset[int]  # channels that send nothing
-    ops: tuple[int, ...]
+    ops: tuple[int | Intent, ...]
     applied: bool  # whether the hardware applies the command, or stands at zero
 
 
@@ -74,7 +74,7 @@ def play(script: Sequence[Tick]) -> list[TickRecord]:
             if c not in tick.silent
         ]
         readings += [Reading(c, n, now_ns + by, q) for c, n, by, q in tick.upsets]
-        intents = [Intent(op) for op in tick.ops]
+        intents = [op if isinstance(op, Intent) else Intent(op) for op in tick.ops]
         record = subject.step(now_ns, readings, intents)
         assert subject.command.counts == record.verdict.command
         command = record.verdict.command
@@ -113,11 +113,22 @@ STEPS_NS = st.one_of(
     st.just(PERIOD_NS),
     st.sampled_from([0, -1, 1, 1000, S // 1000, 2 * S, 600 * S, -10 * S, -(10**15)]),
 )
+COUNTS = st.one_of(st.sampled_from([-1, 0, 500, 1000, 1001]), st.integers(-(2**63), 2**63 - 1))
+# Whatever a gateway or a desk in wrong hands could let through.
+HANDS = st.builds(
+    Intent,
+    st.sampled_from([Op.MANUAL, Op.MANUAL, Op.RELEASE]),
+    st.sampled_from(["plane:alice", "plane:bob"]),
+    st.one_of(st.integers(SENSORS, SENSORS + ACTUATORS - 1), st.integers(-(2**40), 2**40)),
+    COUNTS,
+    st.one_of(st.sampled_from([1, S, 60 * S, 60 * S + 1, 0, -1]), st.integers(-(2**63), 2**63 - 1)),
+    st.sampled_from(["one", "two"]),
+)
 OPS = st.one_of(
     st.just(()),
     st.just(()),
     st.just((int(Op.ARM),)),
-    st.lists(st.sampled_from([0, 1, 2, 3, 4, 99]), max_size=2).map(tuple),
+    st.lists(st.one_of(st.sampled_from([0, 1, 2, 3, 4, 99]), HANDS), max_size=2).map(tuple),
 )
 TICKS = st.builds(
     Tick,

@@ -173,6 +173,41 @@ def test_a_goal_is_followed_and_one_outside_the_envelope_is_refused(
     site.until(lambda: _setpoint(site) != 16.5, "the measured setpoint again")
 
 
+def test_an_actuator_is_held_by_hand_for_its_lease_and_let_go_by_a_cancel(
+    site: PlaneSite, ops: DeviceClient
+) -> None:
+    assert ops.command("arm", within_s=20).st == "done"
+    args = {"channel": "outdoor_damper", "value": 60.0}
+    first = ops.send("manual", {**args, "lease_s": 1.0})
+    held = "a person holds outdoor_damper for another"
+    site.until(lambda: any(held in reason for reason in _reasons(site)), "it is held")
+    assert ops.wait(first, 20).st == "done"
+    second = ops.send("manual", {**args, "lease_s": 60})
+    site.until(lambda: any(held in reason for reason in _reasons(site)), "it is held again")
+    refused = ops.command("manual", {**args, "value": 100.5, "lease_s": 1.0})
+    assert (refused.reason, refused.why["limit"]) == ("envelope", 100.0)
+    assert ops.command("cancel", {"id": second}).data["cancelled"]
+    assert ops.wait(second, 20).st == "cancelled"
+    third = ops.send("manual", {**args, "lease_s": 60})
+    site.until(lambda: any(a.st == "running" for a in _heard(ops, third)), "it is held")
+    assert site.client("halt").command("stop").st == "done"
+    ended = ops.wait(third, 20)
+    assert (ended.st, ended.reason) == ("failed", "ended")
+    assert ops.command("reset").st == "done"
+    text = b"".join(p.read_bytes() for p in (site.state / "recordings").iterdir())
+    assert third.encode() in text
+
+
+def _heard(client: DeviceClient, command_id: str) -> list[Outcome]:
+    list(client.listen(0.05))
+    return client.answers(command_id)
+
+
+def _reasons(site: PlaneSite) -> list[str]:
+    reasons: list[str] = site.status().get("control", {}).get("reasons", [])
+    return reasons
+
+
 def _setpoint(site: PlaneSite) -> float:
     channels = site.status().get("control", {}).get("channels", {})
     return float(channels.get("supply_setpoint", {}).get("value", 0.0))

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,20 +19,20 @@ _ROOT = Path(__file__).parents[2]
 
 
 def _ctl(site: PlaneSite, *words: str, key: str = "alice") -> subprocess.CompletedProcess[str]:
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(_ROOT),
-        "EDGE_AGENT_KEY": str(site.folder / f"{DEVICE}.{key}.key.json"),
-    }
     return subprocess.run(
         [sys.executable, "-m", "edge_agent", "ctl", *words],
         check=False,
         capture_output=True,
         text=True,
         timeout=60,
-        env=environment,
+        env=_environment(site, key),
         cwd=site.folder,
     )
+
+
+def _environment(site: PlaneSite, key: str) -> dict[str, str]:
+    path = site.folder / f"{DEVICE}.{key}.key.json"
+    return {**os.environ, "PYTHONPATH": str(_ROOT), "EDGE_AGENT_KEY": str(path)}
 
 
 def _new_key(site: PlaneSite, kid: str, *words: str) -> str:
@@ -64,6 +65,10 @@ def test_a_session_of_a_person(site: PlaneSite) -> None:
         "rejected: outside of what the device's envelope allows"
         " (channel supply_setpoint, limit 40.0, value 95.0, unit degC)\n"
     )
+    held = _ctl(site, "manual", "supply_fan", "40", "--for", "0.3s")
+    assert (held.returncode, held.stdout) == (0, "done (mode ACTIVE)\n"), held.stderr
+    beyond = _ctl(site, "manual", "supply_fan", "140", "--for", "1s")
+    assert "(channel supply_fan, limit 100.0, value 140.0, unit percent)" in beyond.stdout
     dry = _ctl(site, "stop", "--dry-run", key="gate")
     assert dry.stdout == "done (dry True, mode ACTIVE)\n"
     stopped = json.loads(_ctl(site, "stop", "--json", key="gate").stdout)
@@ -98,6 +103,23 @@ def test_a_value_that_is_no_number_is_wrong_usage(site: PlaneSite) -> None:
     wrong = _ctl(site, "set-goal", "supply_setpoint", "warm")
     assert wrong.returncode == 2
     assert "'warm' is no number" in wrong.stderr
+
+
+def test_ctrl_c_lets_go_of_what_is_held(site: PlaneSite) -> None:
+    assert _ctl(site, "arm").returncode == 0
+    words = ("manual", "supply_fan", "40", "--for", "60s")
+    with subprocess.Popen(
+        [sys.executable, "-m", "edge_agent", "ctl", *words],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=_environment(site, "alice"),
+        cwd=site.folder,
+    ) as holding:
+        site.until(lambda: "a person holds" in str(site.status()), "it is held")
+        holding.send_signal(signal.SIGINT)
+        printed, _ = holding.communicate(timeout=30)
+    assert (holding.returncode, printed) == (1, "cancelled (mode ACTIVE)\n")
+    assert _ctl(site, "disarm").returncode == 0
 
 
 def test_a_watcher_sees_what_others_are_answered(site: PlaneSite) -> None:

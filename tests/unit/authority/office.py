@@ -16,6 +16,7 @@ from edge_agent.client.outcome import Outcome
 from edge_agent.core.command_ipc import Answer, Carried
 from edge_agent.core.records import (
     Intent,
+    Manual,
     Mode,
     Op,
     Proposal,
@@ -45,8 +46,8 @@ BOOT, SESSION = "b" * 16, "5" * 16
 class Office:
     """Sends, ticks, and keeps every answer."""
 
-    def __init__(self, *, monitor_only: bool = False) -> None:
-        place = desk.Office("ahu-7", KEYRING, ENVELOPE, monitor_only)
+    def __init__(self, *, monitor_only: bool = False, local_only: tuple[str, ...] = ()) -> None:
+        place = desk.Office("ahu-7", KEYRING, ENVELOPE, monitor_only, frozenset(local_only))
         self.desk = Desk(place, Sessions(BOOT, SESSION, T0))
         self.monitor = False  # what the next records say
         self.now_ns = T0
@@ -54,6 +55,7 @@ class Office:
         self.row = 0
         self.answers: list[Answer] = []
         self.shown: dict[int, int] = {}  # channel -> counts in the next records
+        self.manual: tuple[Manual, ...] = ()  # what they say is held
 
     def body(self, op: str, /, **changes: Any) -> dict[str, Any]:
         """A good body, and whatever is to be wrong with it."""
@@ -99,9 +101,8 @@ class Office:
         """One tick that ends in `mode`: what the agent was asked, and what was answered."""
         self.now_ns += dt_ns
         intents = self.desk.intents(self.now_ns)
-        answers = self.desk.settle(
-            record(mode, self.now_ns, intents, cause, (self.shown, self.monitor))
-        )
+        tick = record(mode, self.now_ns, intents, cause, (self.shown, self.monitor))
+        answers = self.desk.settle(msgspec.structs.replace(tick, manual=self.manual))
         self.answers += answers
         return [Op(i.op) for i in intents], [outcome(a) for a in answers]
 

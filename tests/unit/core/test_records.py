@@ -15,6 +15,7 @@ from edge_agent.core import records
 from edge_agent.core.records import (
     Command,
     Intent,
+    Manual,
     Mode,
     Op,
     Proposal,
@@ -40,7 +41,7 @@ TICKS = st.builds(
     tick=I64,
     now_ns=I64,
     readings=st.tuples(st.builds(Reading, I64, I64, I64, st.sampled_from(Quality))),
-    intents=st.tuples(st.builds(Intent, st.sampled_from(Op), st.text())),
+    intents=st.tuples(st.builds(Intent, st.sampled_from(Op), st.text(), I64, I64, I64, st.text())),
     snapshot=st.builds(Snapshot, *[st.tuples(I64, I64)] * 3),
     features=st.tuples(FLOATS, FLOATS),
     proposal=st.builds(Proposal, st.none() | st.tuples(FLOATS), I64, st.tuples(REASONS)),
@@ -49,6 +50,7 @@ TICKS = st.builds(
     cause=st.none() | REASONS,
     fallback=st.none() | st.tuples(FLOATS, FLOATS),
     monitor=st.booleans(),
+    manual=st.tuples(st.builds(Manual, I64, I64, st.text(), st.text(), I64)),
 )
 
 TICK = TickRecord(
@@ -88,7 +90,7 @@ def test_a_recording_is_readable_without_this_package() -> None:
         3,
         300,
         [[0, 2150, 290, 0]],
-        [[1, "local", -1, 0]],
+        [[1, "local", -1, 0, 0, ""]],
         [[2150], [10], [0]],
         [21.5],
         [[50.0], 40_000, []],
@@ -97,7 +99,14 @@ def test_a_recording_is_readable_without_this_package() -> None:
         None,
         None,
         False,
+        [],
     ]
+
+
+def test_a_record_of_an_earlier_version_is_read() -> None:
+    plain = msgpack.unpackb(msgspec.msgpack.encode(TICK))
+    plain[3] = [[1, "local", -1, 0]]
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(plain[:12]), type=TickRecord) == TICK
 
 
 @pytest.mark.parametrize(
@@ -120,12 +129,15 @@ NUMBERS: Mapping[type[IntEnum], str] = MappingProxyType(
     {
         Quality: "GOOD=0 STALE=1 MISSING=2 INVALID=3",
         Mode: "SAFE=0 ARMING=1 ACTIVE=2 HOLDING=3 RAMPING=4 TRIPPED=5",
-        Op: "ARM=1 DISARM=2 STOP=3 RESET=4",
+        Op: (
+            "ARM=1 DISARM=2 STOP=3 RESET=4 SET_GOAL=5 CLEAR_GOAL=6 MONITOR=7 ENFORCE=8"
+            " MANUAL=9 RELEASE=10"
+        ),
         Rule: (
             "NO_MODEL=1 STALE_INPUT=2 MISSING_INPUT=3 INVALID_INPUT=4 OUTSIDE_TRAINING_RANGE=5"
             " WRONG_SHAPE=6 NOT_FINITE=7 LATE=8 MODEL_ERROR=9"
             " ABOVE_MAX=20 BELOW_MIN=21 RATE_UP=22 RATE_DOWN=23 TRAVEL=24 EXCLUSIVE=25"
-            " INTERLOCK=26 DWELL=27 SOURCES_DISAGREE=10 NOT_ARMED=40 DEADLINE_MISSED=41"
+            " INTERLOCK=26 DWELL=27 BY_HAND=30 SOURCES_DISAGREE=10 NOT_ARMED=40 DEADLINE_MISSED=41"
             " CLOCK_FAULT=42 LINK_LOST=43"
             " EFFECT_MISSING=44 INTERNAL_ERROR=45 STOP_REQUESTED=46 DISARM_REQUESTED=47"
             " NOT_EVALUATED=48 NOT_FOLLOWED=49 TOO_MANY_MISSES=50"
