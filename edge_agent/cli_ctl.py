@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _ARM_S: Final = 10.0
 _WATCH_S: Final = 1.0
 _HOLD_GRACE_S: Final = 5.0
+_NOT_GIVEN: Final = float("nan")  # `none` is a value, too
 _PLAIN: Final = (
     ("status", "is it there, in which mode, and why"),
     ("disarm", "bring the outputs to safe"),
@@ -47,8 +48,20 @@ def add_ctl(verbs: Verbs) -> None:
     )
     goal = _add(operations, "set-goal", "set a channel that is a wish, in its unit")
     goal.add_argument("channel")
-    goal.add_argument(
-        "value", type=_value, help="a number, or 'none' to go by the measured one again"
+    what = goal.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "value",
+        type=_value,
+        nargs="?",
+        default=_NOT_GIVEN,
+        help="a number, or 'none' to go by the measured one again",
+    )
+    what.add_argument(
+        "--band",
+        type=_number,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="between these two all is well, and outside the nearer one is to be reached",
     )
     manual = _add(
         operations,
@@ -123,19 +136,23 @@ def _hold(device: "DeviceClient", args: Mapping[str, Any], *, dry: bool) -> "Out
 
 
 def _args(arguments: argparse.Namespace) -> dict[str, Any]:
+    given: dict[str, Any] = {}
     match arguments.op:
         case "arm":
-            return {"within_s": arguments.within}
+            given = {"within_s": arguments.within}
         case "query" | "cancel":
-            return {"id": arguments.id}
+            given = {"id": arguments.id}
         case "mode":
-            return {"control": arguments.control}
+            given = {"control": arguments.control}
+        case "set-goal" if arguments.band is not None:
+            low, high = arguments.band
+            given = {"channel": arguments.channel, "low": low, "high": high}
         case "set-goal":
-            return {"channel": arguments.channel, "value": arguments.value}
+            given = {"channel": arguments.channel, "value": arguments.value}
         case "manual":
-            lease_s = arguments.lease_s
-            return {"channel": arguments.channel, "value": arguments.value, "lease_s": lease_s}
-    return {}
+            names = ("channel", "value", "lease_s")
+            given = {name: getattr(arguments, name) for name in names}
+    return given
 
 
 def _value(text: str) -> float | None:

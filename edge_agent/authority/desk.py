@@ -114,7 +114,7 @@ class Desk:
             Pending(
                 ticket,
                 ruling.operation,
-                Intent(ruling.op, source, ruling.channel, ruling.counts, ruling.lease_ns, body.id),
+                ruling.intent(ruling.op, source, body.id),
                 begin_by_ns,
                 self._now_ns + within_ns(ruling),
             )

@@ -35,10 +35,13 @@ class QueryArgs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class GoalArgs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A wish for a channel in its unit; null clears it."""
+    """A wish for a channel in its unit: either a `value`, where null clears the goal, or a band
+    from `low` to `high`."""
 
     channel: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-    value: float | None
+    value: float | msgspec.UnsetType | None = msgspec.UNSET
+    low: float | msgspec.UnsetType = msgspec.UNSET
+    high: float | msgspec.UnsetType = msgspec.UNSET
 
 
 class ModeArgs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,7 +87,8 @@ def _by_mode(operation: "Operation", _intent: Intent, tick: TickRecord) -> Progr
 def _by_value(_operation: "Operation", intent: Intent, tick: TickRecord) -> Progress:
     """A large step is believed at its second sample, as from a sensor."""
     snapshot, c = tick.snapshot, intent.channel
-    shown = snapshot.counts[c] == intent.counts and snapshot.qualities[c] == Quality.GOOD
+    low, high = intent.counts, intent.high_counts if intent.op == Op.SET_BAND else intent.counts
+    shown = low <= snapshot.counts[c] <= high and snapshot.qualities[c] == Quality.GOOD
     return Progress.DONE if intent.op == Op.CLEAR_GOAL or shown else Progress.UNDER_WAY
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from edge_agent.authority.operations import Args, Operation
 from edge_agent.authority.sessions import Sessions
-from edge_agent.core.records import Mode, Op, Reason, TickRecord
+from edge_agent.core.records import Intent, Mode, Op, Reason, TickRecord
 from edge_agent.safety.limits import Envelope
 
 REJECTED: Final = "rejected"
@@ -31,6 +31,13 @@ class Admitted(NamedTuple):
     channel: int = -1
     counts: int = 0
     lease_ns: int = 0
+    high_counts: int = 0
+
+    def intent(self, op: Op, source: str, command: str) -> Intent:
+        """What the agent is to be told; `source`: who asks, in the command of that id."""
+        return Intent(
+            op, source, self.channel, self.counts, self.lease_ns, command, self.high_counts
+        )
 
 
 class Situation(NamedTuple):

@@ -4,6 +4,8 @@ Owns: the checks against the envelope at admission, which are for the person: th
 limit. Must not: be the last word; the agent and the envelope check again, whoever let it through.
 """
 
+import msgspec
+
 from edge_agent.authority.operations import GoalArgs, ManualArgs, Operation
 from edge_agent.authority.ruling import Admitted, Refused, Situation, rejected
 from edge_agent.core.records import Manual, Mode, Op, Quality
@@ -21,12 +23,34 @@ def goal(limits: Envelope, operation: Operation, args: GoalArgs) -> Refused | Ad
     if sensor is None:
         return rejected("bad_args", channel=args.channel, settable=sorted(channels))
     channel = limits.sensor_index[args.channel]
-    if args.value is None:
-        return Admitted(operation, args, Op.CLEAR_GOAL, channel)
-    counts = _counts(sensor, args.value)
-    if isinstance(counts, Refused):
-        return counts
-    return Admitted(operation, args, Op.SET_GOAL, channel, counts)
+    match args:
+        case GoalArgs(value=None, low=msgspec.UNSET, high=msgspec.UNSET):
+            return Admitted(operation, args, Op.CLEAR_GOAL, channel)
+        case GoalArgs(value=float(value), low=msgspec.UNSET, high=msgspec.UNSET):
+            counts = _counts(sensor, value)
+            if isinstance(counts, Refused):
+                return counts
+            return Admitted(operation, args, Op.SET_GOAL, channel, counts)
+        case GoalArgs(value=msgspec.UNSET, low=float(low), high=float(high)):
+            return _band(operation, args, channel, (_counts(sensor, low), _counts(sensor, high)))
+    return rejected("bad_args", needs="value, or low and high")
+
+
+def _band(
+    operation: Operation,
+    args: GoalArgs,
+    channel: int,
+    ends: tuple[int | Refused, int | Refused],
+) -> Refused | Admitted:
+    """Both ends inside the envelope, and in order."""
+    low, high = ends
+    if isinstance(low, Refused):
+        return low
+    if isinstance(high, Refused):
+        return high
+    if low > high:
+        return rejected("bad_args", needs="low that is not above high")
+    return Admitted(operation, args, Op.SET_BAND, channel, low, high_counts=high)
 
 
 def by_hand(

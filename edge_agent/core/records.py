@@ -91,6 +91,7 @@ class Op(IntEnum):
     ENFORCE = 8
     MANUAL = 9
     RELEASE = 10
+    SET_BAND = 11
 
 
 class Reading(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -158,8 +159,9 @@ class Command(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 class Intent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A wish from outside, already authorised; checked again inside. `channel` and `counts` are
-    for operations that set something, `lease_ns` for how long it lasts; `command` is the id of
-    the command that it came with, empty without one."""
+    for operations that set something, `lease_ns` for how long it lasts, `high_counts` for the upper
+    end of a band that begins at `counts`; `command` is the id of the command that it came with,
+    empty without one."""
 
     op: int
     source: str = "local"
@@ -167,6 +169,7 @@ class Intent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     counts: int = 0
     lease_ns: int = 0
     command: str = ""
+    high_counts: int = 0
 
 
 class Manual(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -91,6 +91,7 @@ class Agent:
         self._goals = Goals(envelope)
         self._hands = Hands(envelope)
         self._snapshot = SnapshotBuilder(envelope)
+        self._seen: Snapshot | None = None  # the last one
         self._watch = Watch(envelope, period_ns)
         self._units = [s.counts_per_unit for s in envelope.sensors]
         self._actuator_units = [a.counts_per_unit for a in envelope.actuators]
@@ -124,8 +125,8 @@ class Agent:
         if intents:
             self._goals.take(intents)
             self._change_over(intents)
-        self._snapshot.add(self._goals.over(readings, now_ns), now_ns)
-        snapshot = self._snapshot.at(now_ns)
+        self._snapshot.add(self._goals.over(readings, now_ns, self._seen), now_ns)
+        self._seen = snapshot = self._snapshot.at(now_ns)
         features, proposal, inputs = self._propose(snapshot, now_ns, dt_ns)
         wanted, refusals = gate.admit(proposal, self.envelope)
         fallback, notes = None, refusals

@@ -117,12 +117,13 @@ COUNTS = st.one_of(st.sampled_from([-1, 0, 500, 1000, 1001]), st.integers(-(2**6
 # Whatever a gateway or a desk in wrong hands could let through.
 HANDS = st.builds(
     Intent,
-    st.sampled_from([Op.MANUAL, Op.MANUAL, Op.RELEASE]),
+    st.sampled_from([Op.MANUAL, Op.MANUAL, Op.RELEASE, Op.SET_BAND]),
     st.sampled_from(["plane:alice", "plane:bob"]),
-    st.one_of(st.integers(SENSORS, SENSORS + ACTUATORS - 1), st.integers(-(2**40), 2**40)),
+    st.one_of(st.integers(0, SENSORS + ACTUATORS - 1), st.integers(-(2**40), 2**40)),
     COUNTS,
     st.one_of(st.sampled_from([1, S, 60 * S, 60 * S + 1, 0, -1]), st.integers(-(2**63), 2**63 - 1)),
     st.sampled_from(["one", "two"]),
+    COUNTS,
 )
 OPS = st.one_of(
     st.just(()),

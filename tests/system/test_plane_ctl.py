@@ -59,6 +59,8 @@ def test_a_session_of_a_person(site: PlaneSite) -> None:
     armed = _ctl(site, "arm")
     assert (armed.returncode, armed.stdout) == (0, "done (mode ACTIVE)\n"), armed.stderr
     assert _ctl(site, "set-goal", "supply_setpoint", "16.5").returncode == 0
+    assert _ctl(site, "set-goal", "supply_setpoint", "--band", "14", "17").returncode == 0
+    assert _ctl(site, "set-goal", "supply_setpoint", "none").returncode == 0
     refused = _ctl(site, "set-goal", "supply_setpoint", "95")
     assert refused.returncode == 1
     assert refused.stdout == (

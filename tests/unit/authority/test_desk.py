@@ -225,6 +225,52 @@ def test_a_goal_outside_the_envelope_is_refused_with_limit_and_value(
     assert (answer.why["limit"], answer.why["value"], answer.why["unit"]) == (limit, value, "degC")
 
 
+def test_a_band_is_set_and_done_when_the_wish_is_inside() -> None:
+    office = Office()
+    args = {"channel": "supply_setpoint", "low": 14, "high": 17.0}
+    assert office.ask("set-goal", args=args).st == "accepted"
+    (intent,) = office.desk.intents(office.now_ns)
+    assert (intent.op, intent.counts, intent.high_counts) == (Op.SET_BAND, 1400, 1700)
+    office.shown = {intent.channel: 1701}
+    assert [a.st for a in office.tick()[1]] == ["running"]
+    office.shown = {intent.channel: 1600}
+    assert [a.st for a in office.tick()[1]] == ["done"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "limit"), [(4.9, 17.0, 5.0), (14.0, 40.1, 40.0), (float("nan"), 17.0, 40.0)]
+)
+def test_a_band_that_leaves_the_envelope_is_refused_with_the_limit(
+    low: float, high: float, limit: float
+) -> None:
+    args = {"channel": "supply_setpoint", "low": low, "high": high}
+    refused = Office().ask("set-goal", args=args)
+    assert (refused.reason, refused.why["limit"]) == ("envelope", limit)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        {},
+        {"low": 14.0},
+        {"high": 17.0},
+        {"low": 17.0, "high": 14.0},
+        {"low": 14.0, "high": 17.0, "value": 15.0},
+        {"low": 14.0, "high": 17.0, "value": None},
+        {"value": 15.0, "low": 14.0},
+        {"value": None, "high": 17.0},
+        {"low": None, "high": 17.0},
+        {"low": "14", "high": 17.0},
+    ],
+    ids=str,
+)
+def test_a_goal_is_a_value_or_a_whole_band(args: dict[str, object]) -> None:
+    office = Office()
+    refused = office.ask("set-goal", args={"channel": "supply_setpoint", **args})
+    assert refused.reason == "bad_args"
+    assert office.tick()[0] == []
+
+
 def test_a_goal_that_is_no_number_is_refused() -> None:
     args = {"channel": "supply_setpoint", "value": float("nan")}
     assert Office().ask("set-goal", args=args).reason == "envelope"

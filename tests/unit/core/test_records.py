@@ -41,7 +41,9 @@ TICKS = st.builds(
     tick=I64,
     now_ns=I64,
     readings=st.tuples(st.builds(Reading, I64, I64, I64, st.sampled_from(Quality))),
-    intents=st.tuples(st.builds(Intent, st.sampled_from(Op), st.text(), I64, I64, I64, st.text())),
+    intents=st.tuples(
+        st.builds(Intent, st.sampled_from(Op), st.text(), I64, I64, I64, st.text(), I64),
+    ),
     snapshot=st.builds(Snapshot, *[st.tuples(I64, I64)] * 3),
     features=st.tuples(FLOATS, FLOATS),
     proposal=st.builds(Proposal, st.none() | st.tuples(FLOATS), I64, st.tuples(REASONS)),
@@ -90,7 +92,7 @@ def test_a_recording_is_readable_without_this_package() -> None:
         3,
         300,
         [[0, 2150, 290, 0]],
-        [[1, "local", -1, 0, 0, ""]],
+        [[1, "local", -1, 0, 0, "", 0]],
         [[2150], [10], [0]],
         [21.5],
         [[50.0], 40_000, []],
@@ -131,7 +133,7 @@ NUMBERS: Mapping[type[IntEnum], str] = MappingProxyType(
         Mode: "SAFE=0 ARMING=1 ACTIVE=2 HOLDING=3 RAMPING=4 TRIPPED=5",
         Op: (
             "ARM=1 DISARM=2 STOP=3 RESET=4 SET_GOAL=5 CLEAR_GOAL=6 MONITOR=7 ENFORCE=8"
-            " MANUAL=9 RELEASE=10"
+            " MANUAL=9 RELEASE=10 SET_BAND=11"
         ),
         Rule: (
             "NO_MODEL=1 STALE_INPUT=2 MISSING_INPUT=3 INVALID_INPUT=4 OUTSIDE_TRAINING_RANGE=5"
