@@ -5,6 +5,7 @@ parse arguments. A verb is one function here; `cli.py` turns words into a call.
 """
 
 import contextlib
+import os
 import secrets
 import signal
 import sys
@@ -32,6 +33,7 @@ from edge_agent.ports.protocol import Port
 from edge_agent.service import realtime
 from edge_agent.service.child import ChildProcess
 from edge_agent.service.latch import TripLatch, latch_path, read_trip, require_writable
+from edge_agent.service.notify import TickNotifier, open_notifier
 from edge_agent.service.status import TickStats, status_document
 
 STATUS_EVERY_NS = NS_PER_S
@@ -56,6 +58,20 @@ def load_model(settings: Settings, clock: Clock) -> LoadedModel:
     folder = Path(configured) if configured else shipped_model(settings.config.device)
     manifest = load_manifest(folder, settings.compiled)
     return LoadedModel(folder, manifest, OnnxPolicy(folder, manifest, clock))
+
+
+def golden_deviation(model: LoadedModel) -> float:
+    """How far this CPU and runtime are from the answers that the model was shipped with;
+    ModelError when that is too far."""
+    deviation = largest_deviation(model.policy, load_golden(model.folder, model.manifest))
+    tolerance = model.manifest.golden.tolerance
+    if not deviation <= tolerance:
+        raise ModelError(
+            f"golden vectors differ by {deviation:.4g}, tolerance {tolerance:g}",
+            where=str(model.folder),
+            fix="this CPU or onnxruntime computes the model differently: do not use it here",
+        )
+    return deviation
 
 
 def shipped_model(device: str) -> Path:
@@ -118,6 +134,13 @@ class Reporting(Protocol):
         """Counters and state by name."""
 
 
+class Leaving(Protocol):
+    """Whoever must know at once that the process was told to stop."""
+
+    def leave(self) -> None:
+        """Called from a signal handler: never waits, never raises."""
+
+
 class StatusSink:
     """Publishes ticks, and the status document once a second, to the relay."""
 
@@ -151,9 +174,11 @@ def run_control(settings: Settings, *, arm: bool, gateway_command: list[str]) ->
 
     `gateway_command` starts the gateway as a child; empty when it is a unit of its own.
     """
+    notifier = open_notifier(os.environ)
     clock = SystemClock()
     config = settings.config
     model = load_model(settings, clock)
+    golden_deviation(model)
     hardware = hardware_of(settings)
     _make_runtime_dir(settings)
     boot = secrets.token_hex(8)
@@ -174,13 +199,18 @@ def run_control(settings: Settings, *, arm: bool, gateway_command: list[str]) ->
     facts = {"boot": boot, "version": __version__, "hashes": hashes, "realtime": granted}
     operator = loop.Operator(settings.envelope, arm)
     children = {"gateway_process": ChildProcess(gateway_command)} if gateway_command else {}
-    _stop_on_signals(operator, children.values())
-    reporting: dict[str, Reporting] = {**ports, **plane.reporting, **children}
+    _stop_on_signals(operator, (*children.values(), notifier))
+    reporting: dict[str, Reporting] = {
+        **ports,
+        **plane.reporting,
+        **children,
+        "service": notifier,
+    }
     sink = StatusSink(relay, settings, stats, reporting, facts)
     parts = loop.Parts(
         build_agent(settings, model, period_ns, latched),
         tuple(ports.values()),
-        (*children.values(), sink, latch),
+        (*children.values(), sink, latch, TickNotifier(notifier, settings.envelope)),
         clock,
         period_ns,
         config.loop.trigger == "telemetry",
@@ -198,6 +228,11 @@ def run_control(settings: Settings, *, arm: bool, gateway_command: list[str]) ->
         latch.close()
         for child in children.values():
             child.stop()
+    return _farewell(operator)
+
+
+def _farewell(operator: loop.Operator) -> int:
+    """The exit code of a run that was told to stop, and a line when it is not 0."""
     if not operator.confirmed:
         sys.stderr.write(
             "edge-agent: stopped, but the microcontroller did not confirm safe outputs;"
@@ -212,14 +247,8 @@ def check(settings: Settings) -> dict[str, str]:
     Raises ConfigError or ModelError for the first thing that would keep `run` from starting.
     """
     model = load_model(settings, SystemClock())
-    deviation = largest_deviation(model.policy, load_golden(model.folder, model.manifest))
+    deviation = golden_deviation(model)
     tolerance = model.manifest.golden.tolerance
-    if not deviation <= tolerance:
-        raise ModelError(
-            f"golden vectors differ by {deviation:.4g}, tolerance {tolerance:g}",
-            where=str(model.folder),
-            fix="this CPU or onnxruntime computes the model differently: do not use it here",
-        )
     config = settings.config
     return {
         "configuration": settings.source,
@@ -250,11 +279,11 @@ def _make_runtime_dir(settings: Settings) -> None:
         socket_path(settings).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def _stop_on_signals(operator: loop.Operator, children: Collection[ChildProcess]) -> None:
+def _stop_on_signals(operator: loop.Operator, others: Collection[Leaving]) -> None:
     def stop(_number: int, _frame: FrameType | None) -> None:
         operator.request_stop()
-        for child in children:
-            child.leave()
+        for other in others:
+            other.leave()
 
     numbers = [signal.SIGTERM, signal.SIGINT]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup sets it

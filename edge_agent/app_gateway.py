@@ -4,6 +4,7 @@ Owns: what the gateway process, the feeder and the status query are made of. Mus
 the model or the serial port; the process that has a network cannot move things.
 """
 
+import os
 import random
 import secrets
 import sys
@@ -30,6 +31,7 @@ from edge_agent.gateway.plane import PlaneJob
 from edge_agent.gateway.process import GatewayJob, run_gateway
 from edge_agent.recording.format import Header, channel_infos
 from edge_agent.recording.writer import SegmentWriter
+from edge_agent.service.notify import open_notifier
 
 STATUS_WITHIN_S = 2.0
 _BYTES_PER_MB = 1_000_000
@@ -93,7 +95,7 @@ def run_gateway_process(settings: Settings, parent_pid: int | None) -> int:
     )
     recorder = FlightRecorder(settings)
     try:
-        run_gateway(job, recorder, SystemClock(), random.Random())
+        run_gateway(job, recorder, SystemClock(), random.Random(), open_notifier(os.environ))
     finally:
         recorder.close()
     return EXIT_OK

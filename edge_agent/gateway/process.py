@@ -46,6 +46,16 @@ class Recorder(Protocol):
         """One encoded TickRecord; OSError when it cannot be kept."""
 
 
+class Manager(Protocol):
+    """The service manager, told how this process is; never waits, never raises."""
+
+    def progress(self, now_ns: int, words: str) -> None:
+        """One pass of the loop is complete; `words` say in which state."""
+
+    def leave(self) -> None:
+        """The process was told to stop. Called from a signal handler."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayJob:
     """What one gateway process is for. `password` is the broker's, already read.
@@ -119,6 +129,11 @@ class Gateway:
         self._pass_readings_on()
         self._publish(now_ns)
         self._report(now_ns)
+
+    def words(self) -> str:
+        """Whom it can reach, in a sentence."""
+        control = "connected" if self._control.connected else "absent"
+        return f"control process {control}, broker {self._link.state}"
 
     def orphaned(self) -> bool:
         """Whether the parent that this process was told to follow is gone."""
@@ -228,13 +243,16 @@ class Gateway:
         )
 
 
-def run_gateway(job: GatewayJob, recorder: Recorder, clock: Clock, rng: random.Random) -> None:
+def run_gateway(
+    job: GatewayJob, recorder: Recorder, clock: Clock, rng: random.Random, manager: Manager
+) -> None:
     """Run until SIGTERM, SIGINT, or the end of the parent named in `job`."""
     told_to_stop = False
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         nonlocal told_to_stop
         told_to_stop = True
+        manager.leave()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
@@ -242,5 +260,6 @@ def run_gateway(job: GatewayJob, recorder: Recorder, clock: Clock, rng: random.R
     try:
         while not told_to_stop and not gateway.orphaned():
             gateway.step()
+            manager.progress(clock.now_ns(), gateway.words())
     finally:
         gateway.close()

@@ -83,6 +83,7 @@ OWNERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "edge_agent/ports/command_relay.py",
             "edge_agent/ports/gateway_relay.py",
             "edge_agent/ports/listening.py",
+            "edge_agent/service/notify.py",
         ),
         # Paho's thread in the gateway process, and in the control process one that sleeps but
         # for a trip; one child of control, the gateway itself. A compiler, while it is installed.

@@ -1,11 +1,13 @@
 """A gateway process of its own for tests that kill it: argv is port, socket path, parent."""
 
+import os
 import random
 import sys
 from pathlib import Path
 
 from edge_agent.core.clock import SystemClock
 from edge_agent.gateway.process import GatewayJob, run_gateway
+from edge_agent.service.notify import open_notifier
 from tests.system.gateway_bench import ListRecorder, job
 
 
@@ -22,6 +24,7 @@ def main() -> None:
         ListRecorder(),
         SystemClock(),
         random.Random(1),
+        open_notifier(os.environ),
     )
 
 
