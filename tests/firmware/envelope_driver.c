@@ -6,10 +6,9 @@
  */
 #include <stdio.h>
 
-#include "envelope.h"
+#include "put_state.h"
 
 #define STEP_ARGUMENTS (3 + ENVELOPE_ACTUATORS + 2 * ENVELOPE_SENSORS)
-#define STATE_NUMBERS (2 + 5 * ENVELOPE_ACTUATORS + ENVELOPE_INTERLOCKS)
 #define ROW (1 + (STEP_ARGUMENTS > STATE_NUMBERS ? STEP_ARGUMENTS : STATE_NUMBERS))
 #define ANSWER (STATE_NUMBERS + ENVELOPE_ACTUATORS + 1 + 3 * ENVELOPE_REASONS_MAX)
 
@@ -31,25 +30,6 @@ static void load(envelope_state *state, const int64_t *from)
         state->locks[k] = (int32_t)*from++;
     }
     state->ramp_since_ns = *from;
-}
-
-static int64_t *put_state(int64_t *out, const envelope_state *state)
-{
-    *out++ = state->now_ns;
-    for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
-        const envelope_memory *memory = &state->actuators[i];
-        out[i] = memory->last;
-        out[ENVELOPE_ACTUATORS + i] = memory->carry_up;
-        out[2 * ENVELOPE_ACTUATORS + i] = memory->carry_down;
-        out[3 * ENVELOPE_ACTUATORS + i] = memory->travel;
-        out[4 * ENVELOPE_ACTUATORS + i] = memory->rest_ns;
-    }
-    out += 5 * ENVELOPE_ACTUATORS;
-    for (int k = 0; k < ENVELOPE_INTERLOCKS; k++) {
-        *out++ = state->locks[k];
-    }
-    *out++ = state->ramp_since_ns;
-    return out;
 }
 
 static int64_t *put_verdict(int64_t *out, const envelope_verdict *verdict)

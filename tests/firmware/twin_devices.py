@@ -2,7 +2,8 @@
 
 `air-handler` is the real one; `uneven` has dwell, slow interlocks that share an actuator and
 chained exclusives; `wide` has sixteen actuators; `extreme` stands at the edge of every bound of
-`safety/checks.py`, where C would overflow first; `bare` has nothing but one actuator.
+`safety/checks.py`, where C would overflow first; `bare` has nothing but one actuator, which
+holds for a nanosecond.
 """
 
 from collections.abc import Mapping
@@ -132,9 +133,11 @@ def _extreme() -> Envelope:
 
 
 def _bare() -> Envelope:
-    """No sensor, no interlock, no exclusive."""
+    """No sensor, no interlock, no exclusive, and almost no standing still before the ramp."""
     base = lab.envelope(locked=False)
-    return replace(base, device="bare", sensors=(), actuators=base.actuators[:1])
+    pump = base.actuators[0]
+    pump = replace(pump, safe=replace(pump.safe, hold_ns=1))
+    return replace(base, device="bare", sensors=(), actuators=(pump,))
 
 
 ENVELOPES: Mapping[str, Envelope] = MappingProxyType(
