@@ -230,11 +230,11 @@ def _speed(counts_per_s: int, span_counts: int, a: ActuatorLimits) -> str:
 
 
 def _bare(counts: int, channel: _Channel) -> str:
-    return amount(counts, channel).split(" ", maxsplit=1)[0]
+    return amount(counts, channel).partition(" ")[0]
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield " " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
 

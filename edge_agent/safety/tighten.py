@@ -92,5 +92,5 @@ def _stricter(
 
 
 def _nearest(name: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"did you mean {close[0]!r}?" if close else f"one of: {', '.join(known)}"
+    best = next(iter(difflib.get_close_matches(name, list(known))), "")
+    return f"did you mean {best!r}?" if best else f"one of: {', '.join(known)}"

@@ -51,7 +51,7 @@ def test_the_page_has_a_row_a_channel_and_a_column_a_check_of_each_kind() -> Non
     cells = [
         Cell("level", "age", "1 s", "test_age"),
         Cell("level", "step", "none: slow", "test_step"),
-        Cell("oil", "age", "", "test_age"),
+        Cell("oil", "age", "", ""),
         Cell("oil", "step", "2 %", "test_step"),
         Cell("pump", "dwell", "3 s", "test_dwell"),
     ]

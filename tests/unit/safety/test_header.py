@@ -7,7 +7,7 @@ import pytest
 
 from edge_agent.core.errors import ConfigError
 from edge_agent.safety.devices.air_handler import ENVELOPE
-from edge_agent.safety.header import render
+from edge_agent.safety.header import render, render_mcu
 from edge_agent.safety.limits import ActuatorLimits
 from tests.unit.safety import lab
 
@@ -88,6 +88,34 @@ def test_a_name_cannot_leave_its_comment() -> None:
 def test_an_envelope_that_contradicts_itself_has_no_header() -> None:
     with pytest.raises(ConfigError, match="no actuator"):
         render(replace(lab.envelope(locked=False), actuators=()))
+
+
+def test_an_envelope_that_contradicts_itself_has_no_header_for_a_microcontroller() -> None:
+    with pytest.raises(ConfigError, match="no actuator"):
+        render_mcu(replace(lab.envelope(locked=False), actuators=()), (), 0)
+
+
+def test_every_sensor_that_a_microcontroller_should_measure_must_exist() -> None:
+    with pytest.raises(ConfigError, match=r"no sensor absent, missing$"):
+        render_mcu(lab.envelope(), ("absent", "level", "missing"), 0)
+
+
+def test_a_microcontroller_gets_its_schema_dead_man_and_leases() -> None:
+    pump, valve = lab.envelope().actuators
+    envelope = replace(
+        lab.envelope(),
+        actuators=(replace(pump, lease_ns=lab.S // 4), replace(valve, lease_ns=lab.S)),
+    )
+    assert render_mcu(envelope, ("level",), 0xABC).endswith(
+        "};\n\n"
+        "#define EB1_SCHEMA_HASH UINT32_C(0x00000abc)\n"
+        "#ifndef EB1_DEADMAN_MS /* a build may choose a shorter one */\n"
+        "#define EB1_DEADMAN_MS 250\n"
+        "#endif\n"
+        "static const uint16_t EB1_LEASES_MS[] = {250, 500};\n"
+        "\n"
+        "#endif\n"
+    )
 
 
 def test_equal_envelopes_give_equal_text() -> None:

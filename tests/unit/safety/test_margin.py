@@ -49,6 +49,11 @@ def test_a_wider_limit_still_fits_what_the_twin_computes_with() -> None:
     assert held.travel_max_counts == INT32
 
 
+def test_a_long_window_leaves_no_room_for_more_travel() -> None:
+    held = wider(travel_max_counts=1000, travel_window_ns=PRODUCT_MAX // 1000)
+    assert held.travel_max_counts == 1000
+
+
 def test_only_interlocks_that_it_can_see_are_its_own() -> None:
     host = envelope()
     seen = host.interlocks[0].sensor
@@ -66,7 +71,7 @@ def test_only_interlocks_that_it_can_see_are_its_own() -> None:
         (1_999_999, 1),
         (499_000_000, 499),
         (500_000_000, 500),
-        (501_000_000, DEADMAN_MAX_MS),
+        (501_000_000, 500),
     ],
 )
 def test_a_lease_is_whole_milliseconds_and_the_dead_man_the_shortest(

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,13 +106,28 @@ def test_every_number_of_an_envelope_was_changed_once() -> None:
     assert len(CHANGES) == 1 + 9 + 11 + 3 + 5 + 2 + 7 + 5  # version, sensor, actuator, ...
 
 
+def test_the_page_of_a_small_device_letter_by_letter() -> None:
+    """Headings, columns and the line to sign: what a change of a limit does not touch."""
+    stored = (Path(__file__).parents[2] / "data/lab_page.txt").read_text(encoding="utf-8")
+    assert _without_hash(page(_whole())) + "\n" == stored
+
+
 def _without_hash(words: str) -> str:
     return "\n".join(line for line in words.splitlines() if not line.startswith("sha256"))
 
 
 @pytest.mark.parametrize(
     ("ns", "words"),
-    [(20_000_000, "20 ms"), (S // 2, "0.5 s"), (90 * S, "90 s"), (600 * S, "10 min"), (0, "0 ms")],
+    [
+        (0, "0 ms"),
+        (20_000_000, "20 ms"),
+        (99_999_900, "99.9999 ms"),
+        (S // 10, "0.1 s"),
+        (S // 2, "0.5 s"),
+        (90 * S, "90 s"),
+        (540 * S, "540 s"),
+        (600 * S, "10 min"),
+    ],
 )
 def test_a_time_reads_as_a_person_says_it(ns: int, words: str) -> None:
     assert duration(ns) == words
@@ -122,6 +138,11 @@ def test_a_time_reads_as_a_person_says_it(ns: int, words: str) -> None:
 )
 def test_an_amount_has_no_more_digits_than_it_needs(counts: int, words: str) -> None:
     assert amount(counts, actuator("pump")) == words
+
+
+def test_an_amount_too_small_to_be_shown_has_no_sign() -> None:
+    fine = dataclasses.replace(actuator("pump"), counts_per_unit=10_000_000)
+    assert amount(-1, fine) == "0 %"
 
 
 def test_a_safe_action_without_hold_says_only_its_ramp() -> None:
@@ -159,6 +180,19 @@ def test_a_device_without_relations_says_none() -> None:
     assert "INTERLOCKS: act at once, faster than any limit above none" in text(
         envelope(locked=False)
     )
+
+
+def test_a_device_with_exclusives_alone_does_not_say_none() -> None:
+    words = text(envelope(locked=False, exclusive=True))
+    assert "any limit above - pump and valve" in words
+    assert "already open EFFECT" in words
+
+
+def test_an_interlock_that_waits_two_ticks_says_so() -> None:
+    lock = dataclasses.replace(interlock(), engage_after_ticks=1, clear_after_ticks=2)
+    words = interlock_words(lock, envelope())
+    assert words.count(" ticks") == 1
+    assert "for 2 ticks" in words
 
 
 @pytest.mark.parametrize(
