@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 _ENVELOPE = "edge_agent/safety/envelope.py"
 _TWIN = "firmware_bridge/device/envelope.c"
+_GUARD = "firmware_bridge/device/guard.c"
 
 # (file, text, its replacement, whether the tests must let it pass)
 PLANTED: tuple[tuple[str, str, str, bool], ...] = (
@@ -19,16 +20,24 @@ PLANTED: tuple[tuple[str, str, str, bool], ...] = (
     (_TWIN, "if (left < 0) {", "if (left <= 0) {", True),
     (_TWIN, "counts && counts <= ENVELOPE_MOTIONS[i].max_counts", "counts", False),
     (_TWIN, "exclude(state, k, verdict);", "(void)0;", False),
+    (_GUARD, "if (way < 0) {", "if (way <= 0) {", True),
+    (_GUARD, "return wish > high ? high : wish;", "return wish;", False),
+    (_GUARD, "guard->saved_ms = saved - used;", "guard->saved_ms = saved;", False),
 )
 
 # Key of a mutant -> why no test can, or need, tell it from the original.
 _EQUAL = "at equality both branches give the same value"
 _LENGTHS = "the two lengths were made equal, or compared, just before"
+_PER_ACTUATOR = "all have one entry per actuator of the same envelope"
+_CELLS = "each table's rows have the same cells, written out beside each other"
+_MOVED = "here it moved: nothing is neither up nor down"
 _NO_WAY = "from a place to itself any reach is enough"
 _DIFFER = "the two are known to differ here"
 _SIGN = "only the sign of the direction counts"
 _NOTHING = "a move of nothing costs nothing"
 _EMPTIED = "the product empties the bucket too; the condition keeps it inside 64 bits"
+_ONE = "every need is at least one millisecond"
+_STANDS = "no way is one millisecond at either rate"
 _LONG_WAY = "what is not passed at once passes, unchanged, through every limit"
 ALLOWED: Mapping[str, str] = MappingProxyType(
     {
@@ -39,7 +48,20 @@ ALLOWED: Mapping[str, str] = MappingProxyType(
         "envelope.py:_follow: comparison 2 Lt: low <= wish <= high": _LONG_WAY,
         "envelope.py:_booked: comparison 1 GtE: budget > full": _EQUAL,
         "envelope.py:_booked: constant + 1: 0 #7": _EQUAL,
-        "envelope.py:_booked: boolean: True": _LENGTHS,
+        "envelope.py:_booked: boolean: True": _PER_ACTUATOR,
+        "envelope.py:_booked: comparison 1 GtE: rest_ns > dt_ns": _EQUAL,
+        "envelope.py:_booked: comparison 1 GtE: moved > 0": _MOVED,
+        "envelope.py:_booked: constant - 1: 0 #2": _MOVED,
+        "envelope.py:_booked: comparison 1 LtE: up < 0": _EQUAL,
+        "envelope.py:_booked: constant + 1: 0 #3": _EQUAL,
+        "envelope.py:_booked: comparison 1 LtE: down < 0": _EQUAL,
+        "envelope.py:_booked: constant + 1: 0 #5": _EQUAL,
+        "envelope.py:_booked: comparison 1 LtE: up < NS_PER_S": _EQUAL,
+        "envelope.py:_booked: comparison 1 LtE: down < NS_PER_S": _EQUAL,
+        "envelope.py:_check_range: boolean: True": _PER_ACTUATOR,
+        "envelope.py:_follow: comparison 1 LtE: target < last": _EQUAL,
+        "envelope.py:_ramping: boolean: True": _PER_ACTUATOR,
+        "envelope.py:_ramp: boolean: True": _PER_ACTUATOR,
         "envelope.py:_follow: comparison 1 GtE: target > last": _EQUAL,
         "envelope.py:_follow: comparison 1 LtE: earned < full": _EQUAL,
         "envelope.py:_ramp: comparison 1 GtE: safe > last": _EQUAL,
@@ -49,6 +71,10 @@ ALLOWED: Mapping[str, str] = MappingProxyType(
                 "clamp: > >=: if (counts > ENVELOPE_MOTIONS[i].max_counts) {",
                 "clamp: < <=: return counts < ENVELOPE_MOTIONS[i].min_counts ? ENVELOPE_MOTIONS[i].min_counts ",  # noqa: E501 - the key is one text
                 "toward: > >=: if (target > last + reach) {",
+                "book: < <=: travel_left(travel_earned(memory, i, dt_ns), i, moved < 0 ? -moved : moved);",  # noqa: E501
+                "book: constant + 1: travel_left(travel_earned(memory, i, dt_ns), i, moved < 0 ? -moved : moved);",  # noqa: E501
+                "book: > >=: memory->rest_ns = memory->rest_ns > dt_ns ? memory->rest_ns - dt_ns : 0;",  # noqa: E501
+                "begin: < <=: now.dt_ns = now.dt_ns < DT_MAX_NS ? now.dt_ns : DT_MAX_NS;",
                 "travel_earned: < <=: return budget < ENVELOPE_MOTIONS[i].travel_full ? budget : ENVELOPE_MOTIONS[i].t",  # noqa: E501
                 "toward: < <=: return target < last - reach ? (int32_t)(last - reach) : target;",
             )
@@ -64,7 +90,26 @@ ALLOWED: Mapping[str, str] = MappingProxyType(
         "envelope.c:travel_left: > >=: return budget > 0 ? budget : 0;": _EQUAL,
         "envelope.c:travel_left: constant - 1: return budget > 0 ? budget : 0;": _EQUAL,
         "envelope.c:speed_reach: > >=: if (target > memory->last) {": _NO_WAY,
+        **{
+            f"guard.c:{place}": _EQUAL
+            for place in (
+                "toward_safe: < <=: const int32_t low = now < safe ? now : safe;",
+                "toward_safe: < <=: const int32_t high = now < safe ? safe : now;",
+                "toward_safe: < <=: if (wish < low) {",
+                "toward_safe: > >=: return wish > high ? high : wish;",
+                "eb1_guard_step: < <=: if (elapsed_ms < (uint32_t)(EB1_SAVED_MAX_MS - guard->saved_ms)) {",  # noqa: E501
+                "eb1_guard_step: > >=: if (saved > EB1_EARLY_MS) {",
+                "eb1_guard_step: > >=: used = need > used ? need : used;",
+                "eb1_guard_step: < <=: used = used < saved ? used : saved;",
+            )
+        },
+        "guard.c:time_needed: < <=: if (way < 0) {": _STANDS,
+        "guard.c:time_needed: constant + 1: if (way < 0) {": _STANDS,
+        "guard.c:eb1_guard_step: constant + 1: int32_t used = 0;": _ONE,
+        "guard.c:eb1_guard_step: constant - 1: int32_t used = 0;": _ONE,
         "header.py:_pairs: boolean: True": "the second is made from the first, one for one",
+        "table.py:_columns: boolean: True": _CELLS,
+        "table.py:_columns: boolean: True #2": _CELLS,
         "tighten.py:module: constant + 1: 1": _SIGN,
         "tighten.py:module: constant + 1: 1 #2": _SIGN,
         "gate.py:admit: boolean: True": _LENGTHS,

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.architecture.source import ROOT, repository_files
-from tests.mutation.server import Answer, Job
+from tests.mutation.server import BUILD, Answer, Job
 
 
 class Farm:
@@ -62,15 +62,22 @@ class Farm:
 
 
 def _started(room: Path) -> subprocess.Popen[str]:
-    """A server in a copy of the project as it stands; its tests import the copy."""
+    """A server in a copy of the project as it stands; its tests import the copy.
+
+    Git ignores the library of the device core, so the copy builds its own. Files of its tests
+    are its own too: pytest clears away old ones, and others may be at work in the usual place.
+    """
+    own = room / "build/tmp"
+    own.mkdir(parents=True)
     for path in repository_files():
         target = room / path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / path, target)
+    subprocess.run([sys.executable, *BUILD], cwd=room, check=True)
     return subprocess.Popen(
         [sys.executable, "-m", "tests.mutation.server"],
         cwd=room,
-        env={**os.environ, "PYTHONPATH": str(room)},
+        env={**os.environ, "PYTHONPATH": str(room), "TMPDIR": str(own)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -49,18 +49,27 @@ _OPTIONS = (
     "-p",
     "no:cov",
 )
-_DATA_MAX_BYTES = 2 << 30  # a mutant that fills the memory ends alone
-_COMPILE_LIMIT_S = 60
+# A mutant that fills the memory ends alone. C allocates none, and its sanitizers reserve terabytes.
+_DATA_MAX_BYTES = 2 << 30
+_COMPILE_LIMIT_S = 300
+_LOG = Path("fork.log")  # what the last fork said
+BUILD = ("firmware_bridge/device/build.py",)  # the library of the device core, for Python
+LIBRARY = Path("firmware_bridge/device/targets/host/libeb1.so")
 
 
 class Job(NamedTuple):
-    """`path` gets the text `source`; then the stages are run until one fails."""
+    """`path` gets the text `source`; then the stages are run until one fails.
+
+    A stage may use `limits_s` of processor time, which other people's load hardly changes, and
+    `patience_s` more than that by the clock: a mutant that only waits has an end too.
+    """
 
     path: str
     source: str
-    compiler: list[str]  # a command that must succeed first; empty: none
+    compiler: list[str]  # a command that must succeed first; empty: none, the file is no C
     stages: list[list[str]]  # words for pytest
     limits_s: list[float]  # one a stage
+    patience_s: float
     keep_bytecode: bool  # only for a version that means the same as the original
 
 
@@ -90,9 +99,13 @@ class Witness:
 
 
 def evaluated(job: Job) -> Answer:
-    """The job's answer; the file is as before when this returns."""
+    """The job's answer; the file is as before when this returns, and the library too.
+
+    The library that Python calls is built from the wrong C before any test runs: an older one
+    would be refused, and that refusal would count as a kill.
+    """
     target = Path(job.path)
-    original = target.read_bytes()
+    before = {path: path.read_bytes() for path in (target, LIBRARY)}
     Path(importlib.util.cache_from_source(job.path)).unlink(missing_ok=True)
     target.write_text(job.source, encoding="utf-8")
     try:
@@ -100,12 +113,17 @@ def evaluated(job: Job) -> Answer:
             return Answer(REFUSED, job.compiler[0], [])
         return _forked(job)
     finally:
-        target.write_bytes(original)
+        for path, content in before.items():
+            path.write_bytes(content)
 
 
 def _compiles(command: list[str]) -> bool:
-    done = subprocess.run(command, capture_output=True, check=False, timeout=_COMPILE_LIMIT_S)
-    return done.returncode == 0
+    """The command, then the library; False when the compiler refuses either."""
+    for words in (command, [sys.executable, *BUILD]):
+        done = subprocess.run(words, capture_output=True, check=False, timeout=_COMPILE_LIMIT_S)
+        if done.returncode != 0:
+            return False
+    return True
 
 
 def _forked(job: Job) -> Answer:
@@ -125,8 +143,9 @@ def _forked(job: Job) -> Answer:
     if status == 0 and answers and (answers[-1].end != SURVIVED or len(answers) == len(job.stages)):
         return answers[-1]._replace(seconds=[answer.seconds[0] for answer in answers])
     if not os.WIFSIGNALED(status):
-        return Answer(BROKEN, f"{stage} ended with wait status {status}", [])
-    late = os.WTERMSIG(status) == signal.SIGALRM
+        last = _LOG.read_text(encoding="utf-8", errors="replace").splitlines()[-1:]
+        return Answer(BROKEN, f"{stage} ended with wait status {status}: {last}", [])
+    late = os.WTERMSIG(status) in {signal.SIGALRM, signal.SIGPROF}
     return Answer(TIMED_OUT if late else CRASHED, f"{stage}, signal {os.WTERMSIG(status)}", [])
 
 
@@ -134,17 +153,23 @@ def _test(job: Job, writes: int) -> None:
     """In the fork: a line for each stage, then the end of the process."""
     os.setsid()
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    log = os.open("fork.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    log = os.open(_LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    resource.setrlimit(resource.RLIMIT_DATA, (_DATA_MAX_BYTES, _DATA_MAX_BYTES))
+    if not job.compiler:
+        resource.setrlimit(resource.RLIMIT_DATA, (_DATA_MAX_BYTES, _DATA_MAX_BYTES))
+    # The timer below counts this process alone; each that it starts has this limit.
+    whole_s = int(sum(job.limits_s)) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (whole_s, whole_s))
     sys.dont_write_bytecode = not job.keep_bytecode
     os.environ["PYTHONDONTWRITEBYTECODE"] = "" if job.keep_bytecode else "1"
     with os.fdopen(writes, "w", encoding="utf-8", buffering=1) as pipe:
         for number, (stage, limit_s) in enumerate(
             zip(job.stages, job.limits_s, strict=True), start=1
         ):
-            signal.setitimer(signal.ITIMER_REAL, limit_s)  # nobody handles it: it ends the fork
+            # Nobody handles these: they end the fork.
+            signal.setitimer(signal.ITIMER_PROF, limit_s)
+            signal.setitimer(signal.ITIMER_REAL, limit_s + job.patience_s)
             answer = _stage(stage, number)
             pipe.write(json.dumps(answer) + "\n")
             if answer.end != SURVIVED:

@@ -10,33 +10,28 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.architecture.source import ROOT, repository_files
+from tests.mutation.targets import Target
 
 FOLDER = ROOT / "build/mutation"
-# What decides how a mutant ends. The list of explained survivors does not.
+# What may decide how a mutant ends; tests are asked one by one, see `decides`.
 _DECIDES = (
-    "edge_agent/core/",
-    "edge_agent/decision/",
-    "edge_agent/safety/",
-    "edge_agent/sim/attack",
-    "edge_agent/sim/hostile",
-    "edge_agent/sim/inspector",
-    "firmware_bridge/device/",
-    "tests/conftest.py",
-    "tests/data/envelope_vectors",
-    "tests/firmware/",
-    "tests/mutation/",
-    "tests/properties/",
-    "tests/unit/decision/",
-    "tests/unit/safety/",
-    "tests/unit/sim/test_attack",
-    "tests/unit/sim/test_inspector",
-    "tests/unit/test_cli_envelope",
+    "edge_agent/",
+    "firmware_bridge/",
+    "models/",
+    "pyproject.toml",
+    "requirements-test.lock",
+    "tests/",
 )
 _DECIDES_NOTHING = (
-    "tests/mutation/allowed.py",
-    "tests/mutation/test_",
     "firmware_bridge/device/prove/",
+    "tests/architecture/",
+    "tests/firmware/emulated/",
+    "tests/mutation/allowed.py",
+    "tests/mutation/targets.py",  # what it says of a file is hashed with the file
+    "tests/system/",
 )
+# Test files whose data others use.
+_USED_BY_OTHERS = ("tests/unit/firmware_bridge/test_vectors.py",)
 
 
 class Result(NamedTuple):
@@ -48,11 +43,25 @@ class Result(NamedTuple):
     seconds: float
 
 
-def state() -> str:
-    """Hex digest over every file that decides a result."""
-    digest = hashlib.sha256()
+def decides(path: str, target: Target) -> bool:
+    """Whether a file may decide how the mutants of `target` end.
+
+    All code does, and everything beside the tests that they may use; a test does where a stage
+    names it or its folder.
+    """
+    if not path.startswith(_DECIDES) or path.startswith(_DECIDES_NOTHING):
+        return False
+    if not path.rsplit("/", 1)[-1].startswith("test_") or path in _USED_BY_OTHERS:
+        return True
+    named = [word.split("::")[0] for stage in target.stages for word in stage]
+    return path.startswith(tuple(word for word in named if word.startswith("tests/")))
+
+
+def state(target: Target) -> str:
+    """Hex digest over how the mutants of `target` are judged, and every file that decides."""
+    digest = hashlib.sha256(repr(target.stages).encode())
     for path in repository_files():
-        if path.startswith(_DECIDES) and not path.startswith(_DECIDES_NOTHING):
+        if decides(path, target):
             content = (ROOT / path).read_bytes()
             digest.update(f"{path} {len(content)}\n".encode() + content)
     return digest.hexdigest()

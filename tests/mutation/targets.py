@@ -26,12 +26,15 @@ _TWIN = "tests/firmware/test_envelope_c.py"
 # Bound to the hash of the shipped limits and to every number of some thousand steps.
 _GOLDEN = f"{_TWIN}::test_the_golden_steps_are_what_the_python_envelope_says"
 _COMMITTED = f"{_TWIN}::test_the_committed_limits_are_those_of_the_envelope"
+_COMMITTED_MCU = (
+    "tests/firmware/test_device_c_build.py::test_the_committed_limits_are_those_of_the_envelope"
+)
 # Where the tests nearest to a file are not those that bear its name.
 _NEAR: Mapping[str, Stage] = MappingProxyType(
     {
         "air_handler": (f"{_UNIT}test_devices.py", _GOLDEN),
         "envelope": (f"{_UNIT}test_envelope.py", f"{_UNIT}test_envelope_memory.py", _GOLDEN),
-        "header": (f"{_UNIT}test_header.py", _COMMITTED),
+        "header": (f"{_UNIT}test_header.py", _COMMITTED, _COMMITTED_MCU),
         "interlocks": (f"{_UNIT}test_interlocks.py", f"{_UNIT}test_envelope.py", _GOLDEN),
         "limits": (f"{_UNIT}test_checks.py", f"{_UNIT}test_header.py", _GOLDEN),
     }
@@ -73,12 +76,20 @@ _FAR: Mapping[str, tuple[Stage, ...]] = MappingProxyType(
 )
 # Files of the device in C, and the tests of each.
 _DEVICE = "firmware_bridge/device/"
+_SIM = "tests/unit/sim/"
+_SCRIPTS = ("tests/firmware/test_device_c_build.py", "-k", "no_script or golden_frame")
 _C: Mapping[str, tuple[Stage, ...]] = MappingProxyType(
     {
         "envelope.c": (
             (f"{_TWIN}::test_the_twin_reproduces_the_golden_steps",),
             (_TWIN, *_PLANTS),
             ("tests/firmware/test_envelope_c_build.py", "-k", "sanitizer or memory"),
+        ),
+        "guard.c": (
+            (f"{_SIM}test_mcu_guard.py",),
+            ("tests/firmware/test_guard_c.py",),
+            (f"{_SIM}test_mcu.py", _SLOW[0]),
+            _SCRIPTS,
         ),
     }
 )
@@ -118,6 +129,6 @@ def _python_stages(stem: str) -> tuple[Stage, ...]:
 
 
 def _compiler(path: str) -> tuple[str, ...]:
-    limits = '-DENVELOPE_LIMITS_H="limits_air_handler.h"'
+    limits = '-DENVELOPE_LIMITS_H="limits_air_handler_mcu.h"'
     words = (*toolchain.WARNINGS, *toolchain.PLAIN, f"-I{_DEVICE}", limits)
     return (toolchain.program("gcc"), *words, "-fPIC", "-c", path, "-o", "mutant.o")

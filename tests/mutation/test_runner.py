@@ -14,7 +14,7 @@ from tests.mutation.allowed import ALLOWED, PLANTED
 from tests.mutation.mutate import _UNCHANGED, _verdict, planted, summary
 from tests.mutation.operators import Mutant
 from tests.mutation.server import BROKEN, CRASHED, KILLED, REFUSED, SURVIVED, TIMED_OUT, Answer, Job
-from tests.mutation.store import Result, Store, state
+from tests.mutation.store import Result, Store, decides, state
 from tests.mutation.targets import Target, targets
 
 TARGET = Target("edge_agent/safety/a.py", (), (("tests",),))
@@ -89,7 +89,8 @@ def test_every_class_is_counted() -> None:
 def test_every_file_of_the_room_and_the_core_in_c_are_mutated() -> None:
     room = {str(p.relative_to(ROOT)) for p in (ROOT / "edge_agent/safety").rglob("*.py")}
     code = {path for path in room if not path.endswith("__init__.py")}
-    assert {t.path for t in targets(None)} == code | {"firmware_bridge/device/envelope.c"}
+    core = {f"firmware_bridge/device/{name}.c" for name in ("envelope", "guard")}
+    assert {t.path for t in targets(None)} == code | core
     assert [t.path for t in targets(["debt.py"])] == ["edge_agent/safety/debt.py"]
 
 
@@ -101,8 +102,8 @@ def test_every_named_test_exists() -> None:
 
 def test_every_planted_text_stands_once_and_both_kinds_are_planted() -> None:
     assert sum(len(planted(target)) for target in targets(None)) == len(PLANTED)
-    for language in (".py", ".c"):
-        kinds = {lives for path, _, _, lives in PLANTED if path.endswith(language)}
+    for ending in (".py", "envelope.c", "guard.c"):
+        kinds = {lives for path, _, _, lives in PLANTED if path.endswith(ending)}
         assert kinds == {True, False}
 
 
@@ -126,9 +127,31 @@ def test_a_run_that_was_cut_goes_on_and_a_stale_result_is_not_used(tmp_path: Pat
     assert Store("a/b.py", "state", tmp_path).results == {}
 
 
-def test_the_state_is_that_of_code_and_tests() -> None:
-    assert state() == state()
-    assert len(state()) == 64
+def test_the_state_is_that_of_code_tests_and_stages() -> None:
+    assert state(TARGET) == state(TARGET)
+    assert state(TARGET) != state(TARGET._replace(stages=(("tests", "-k", "some"),)))
+    assert len(state(TARGET)) == 64
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        ("edge_agent/loop.py", True),
+        ("firmware_bridge/device/frame.c", True),
+        ("requirements-test.lock", True),
+        ("tests/conftest.py", True),
+        ("tests/unit/safety/lab.py", True),
+        ("tests/unit/safety/test_gate.py", True),
+        ("tests/unit/sim/test_mcu.py", True),
+        ("tests/unit/firmware_bridge/test_vectors.py", True),
+        ("tests/unit/sim/test_view.py", False),
+        ("tests/mutation/allowed.py", False),
+        ("docs/mutation.md", False),
+    ],
+)
+def test_what_decides_is_all_code_and_the_tests_that_judge(path: str, wanted: bool) -> None:
+    stages = (("tests/unit/safety/", "--deselect=x"), ("tests/unit/sim/test_mcu.py::test_a",))
+    assert decides(path, TARGET._replace(stages=stages)) is wanted
 
 
 # ---- the server, with a small project of its own ----
@@ -136,26 +159,65 @@ def test_the_state_is_that_of_code_and_tests() -> None:
 CODE = "def half(a):\n    return a // 2\n"
 TEST = "import code_of_it\n\ndef test_half():\n    assert code_of_it.half(4) == 2\n"
 STAGE = ["test_of_it.py"]
+WAITS = "import time\ntime.sleep(1000)\n"
+ENDLESS = """\
+import subprocess, sys
+
+def half(a):
+    subprocess.run([sys.executable, "-c", "while True: pass"], check=True)
+"""
 
 
-def job(source: str, stage: list[str] = STAGE, limit_s: float = 60.0, compiler: str = "") -> Job:
+def job(
+    source: str,
+    stage: list[str] = STAGE,
+    limit_s: float = 60.0,
+    patience_s: float = 60.0,
+    compiler: str = "",
+    path: str = "code_of_it.py",
+) -> Job:
     """A job that runs the test twice."""
     words = [compiler] if compiler else []
-    return Job("code_of_it.py", source, words, [stage, stage], [limit_s, limit_s], False)
+    return Job(path, source, words, [stage, stage], [limit_s] * 2, patience_s, False)
 
+
+def c_job(source: str) -> Job:
+    """One for the C, which the test sees only by way of the library."""
+    return job(source, ["test_of_library.py"], compiler="true", path="core.c")
+
+
+# Stands for the compiler: what the library says is what the C said when it was built.
+BUILDER = f"""\
+import pathlib
+text = pathlib.Path("core.c").read_text()
+assert text != "no C"
+pathlib.Path("{server.LIBRARY}").write_text(text)
+"""
+LIBRARY_TEST = f"""\
+import pathlib
+
+def test_library():
+    assert int(pathlib.Path("{server.LIBRARY}").read_text()) == 2
+"""
 
 ENDS = {
     "the same": (job(CODE + "# the same\n"), SURVIVED, ""),
     "wrong": (job(CODE.replace("//", "*")), KILLED, "test_of_it.py::test_half"),
     "no such name": (job("def other(): pass\n"), KILLED, "test_of_it.py::test_half"),
     "not Python": (job("def half(:\n"), KILLED, "test_of_it.py (not importable)"),
-    "does not end": (job("while True: pass\n", limit_s=2.0), TIMED_OUT, "stage 1, signal 14"),
+    "does not end": (job("while True: pass\n", limit_s=2.0), TIMED_OUT, "stage 1, signal 27"),
+    "waits": (job(WAITS, limit_s=1.0, patience_s=1.0), TIMED_OUT, "stage 1, signal 14"),
+    "starts what does not end": (job(ENDLESS, limit_s=0.4), KILLED, "test_of_it.py::test_half"),
     "crashes": (job("import os\nos.abort()\n"), CRASHED, "stage 1, signal 6"),
     "leaves as if all were well": (job("import os\nos._exit(0)\n"), BROKEN, "stage 1"),
     "no test selected": (job(CODE, ["test_of_it.py", "-k", "nothing"]), BROKEN, "stage 1"),
     "no such file": (job(CODE, ["no_such_file.py"]), BROKEN, "stage 1"),
     "refused": (job(CODE, compiler="false"), REFUSED, "false"),
     "accepted": (job(CODE, compiler="true"), SURVIVED, ""),
+    "the same in C": (c_job("2 "), SURVIVED, ""),
+    "wrong in C": (c_job("3"), KILLED, "test_of_library.py::test_library"),
+    "the library is as before": (job(CODE, ["test_of_library.py"]), SURVIVED, ""),
+    "not C": (c_job("no C"), REFUSED, "true"),
 }
 
 
@@ -166,6 +228,11 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Answer]:
     (project / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
     (project / "code_of_it.py").write_text(CODE)
     (project / "test_of_it.py").write_text(TEST)
+    (project / "core.c").write_text("2")
+    (project / "test_of_library.py").write_text(LIBRARY_TEST)
+    (project / server.LIBRARY).parent.mkdir(parents=True)
+    (project / server.LIBRARY).write_text("2")
+    (project / server.BUILD[0]).write_text(BUILDER)
     done = subprocess.run(
         [sys.executable, "-m", "tests.mutation.server"],
         cwd=project,
