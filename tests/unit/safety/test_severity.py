@@ -12,7 +12,7 @@ RULES = envelope().supervision
 # These shape a command or inform; none of them is ever a fact.
 NEVER_FACTS = {
     *(Rule.ABOVE_MAX, Rule.BELOW_MIN, Rule.RATE_UP, Rule.RATE_DOWN, Rule.TRAVEL),
-    *(Rule.EXCLUSIVE, Rule.DWELL, Rule.NOT_ARMED),
+    *(Rule.EXCLUSIVE, Rule.DWELL, Rule.NOT_ARMED, Rule.BY_HAND),
 }
 WISHES = {Rule.STOP_REQUESTED: Op.STOP, Rule.DISARM_REQUESTED: Op.DISARM}
 CHECKED = sorted(rule for rule in REACTIONS if rule != Rule.TOO_MANY_MISSES)
