@@ -1,6 +1,6 @@
 """Builds the device core for this machine when the package is built or installed from source.
 
-Owns: what the wheel gains by it: the shared library, and a tag that names the machine. Must
+Owns: what the wheel gains by it: the shared libraries, and a tag that names the machine. Must
 not: know how it is compiled; firmware_bridge/device/build.py does.
 """
 
@@ -20,10 +20,11 @@ class DeviceCore(BuildHookInterface):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         root = Path(self.root)
-        library = builder(root).build()
-        name = library.relative_to(root).as_posix()
+        libraries = builder(root).build()
         if version != "editable":  # there the source tree is the package
-            build_data["force_include"][str(library)] = name
+            for library in libraries:
+                name = library.relative_to(root).as_posix()
+                build_data["force_include"][str(library)] = name
         build_data["pure_python"] = False
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data["tag"] = f"py3-none-{platform}"

@@ -7,6 +7,7 @@
     └── TheirError          the peer or the device did something wrong, or is not there
         ├── MessageError  an intact frame that says something impossible
         ├── IdentityError   the firmware is not the one this host was built for
+        ├── KeyMismatchError  one end uses a key that the other has not
         └── SerialFaultError       the serial port itself
             ├── PortUnavailableError   it could not be opened (absent, busy, not a tty)
             └── PortLostError          it was open and went away
@@ -50,6 +51,10 @@ class IdentityError(TheirError):
         self.field = field
         self.ours = ours
         self.theirs = theirs
+
+
+class KeyMismatchError(TheirError):
+    """The device's frames are proved with a key that this host has not, or the reverse."""
 
 
 class SerialFaultError(TheirError):

@@ -14,6 +14,7 @@ with salt 0; every other kind is checked with the session's salt.
 
 import struct
 import zlib
+from collections.abc import Callable
 from enum import Enum
 from typing import Annotated, Final
 
@@ -29,7 +30,7 @@ INT_MIN: Final = -(2**31)
 INT_MAX: Final = 2**32 - 1
 
 # The CRC-32 of any message followed by its own CRC, whatever the initial value.
-_CRC_RESIDUE: Final = 0x2144DF1C
+CRC_RESIDUE: Final = 0x2144DF1C
 _HEADER: Final = struct.Struct("<BHH")
 _CODES: Final = tuple(bytes((run + 1,)) for run in range(RAW_MAX + 1))
 
@@ -40,7 +41,7 @@ _decode_body: Final = msgspec.msgpack.Decoder(tuple[_WireInt, ...]).decode
 _pack_header: Final = _HEADER.pack
 _unpack_header: Final = _HEADER.unpack_from
 _pack_crc: Final = struct.Struct("<I").pack
-_crc32: Final = zlib.crc32
+crc32: Final = zlib.crc32
 
 
 class Direction(Enum):
@@ -48,6 +49,14 @@ class Direction(Enum):
 
     FROM_HOST = 0
     FROM_DEVICE = FROM_DEVICE
+
+
+class Stranger(Enum):
+    """Who wrote an opening frame that this end cannot prove, as far as its shape tells."""
+
+    WITH_KEY = "the device uses a key, this host none"
+    WITHOUT_KEY = "this host uses a key, the device none"
+    OTHER_KEY = "the device uses another key than this host"
 
 
 class Frame(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -67,15 +76,24 @@ class BadFrames(msgspec.Struct):
     cobs: int = 0
     reflected: int = 0  # written by our own end: transmit wired to receive
     no_session: int = 0  # needs a session salt, and there is no session
-    crc: int = 0
+    crc: int = 0  # or the tag in its place
     body: int = 0  # intact, but not the one encoding of an array of 32-bit ints
 
     def total(self) -> int:
         return sum(msgspec.structs.astuple(self))
 
 
-def encode_frame(frame: Frame, salt: int) -> bytes:
-    """The wire bytes of `frame`; `salt` (u32) is ignored for kinds with UNSALTED set.
+def is_body(data: bytearray) -> bool:
+    """Whether it is the one encoding of an array of 32-bit integers."""
+    try:
+        return _encode_body(_decode_body(data)) == data
+    except msgspec.DecodeError:
+        return False
+
+
+def encode_frame(frame: Frame, salt: int, tag_of: Callable[[bytes], bytes] | None = None) -> bytes:
+    """The wire bytes of `frame`; `salt` (u32) is ignored for kinds with UNSALTED set. With
+    `tag_of` the frame ends with the tag of its header and body instead of the CRC.
 
     Raises WireValueError for anything that a decoder would not give back unchanged.
     """
@@ -86,9 +104,9 @@ def encode_frame(frame: Frame, salt: int) -> bytes:
         raw = _pack_header(kind, frame.seq, frame.token) + body
     except (struct.error, msgspec.DecodeError, OverflowError, TypeError) as error:
         raise WireValueError(f"the wire cannot carry {frame!r}: {error}") from error
-    if len(raw) > RAW_MAX - 4:
-        raise WireValueError(f"{len(raw) + 4} bytes before COBS; the limit is {RAW_MAX}")
-    raw += _pack_crc(_crc32(raw, 0 if kind & UNSALTED else salt))
+    raw += _pack_crc(crc32(raw, 0 if kind & UNSALTED else salt)) if tag_of is None else tag_of(raw)
+    if len(raw) > RAW_MAX:
+        raise WireValueError(f"{len(raw)} bytes before COBS; the limit is {RAW_MAX}")
     wire = b"\0"
     for run in raw.split(b"\0"):  # quicker than a join: most frames have fewer than six runs
         wire += _CODES[len(run)] + run
@@ -104,6 +122,10 @@ class FrameDecoder:
 
     def __init__(self, expect: Direction) -> None:
         self.bad = BadFrames()
+        self.stranger: Stranger | None = None  # the last one heard; whoever reads it clears it
+        self._remainder: Callable[[bytearray, int], int] = crc32
+        self._check_size = 4
+        self._least = RAW_MIN
         self._expect_bit = expect.value
         self._salts: list[int | None] = [None] * 4  # by the upper two bits of the kind
         self._salts[(expect.value | UNSALTED) >> 6] = 0
@@ -151,9 +173,9 @@ class FrameDecoder:
         """Append the frame in one delimited, zero-free, non-empty piece, or count why not.
         Undoes the COBS in place."""
         size = len(raw)
-        if not RAW_MIN < size <= RAW_MAX + 1:
-            self.bad.too_short += size <= RAW_MIN
-            self.bad.too_long += size > RAW_MIN
+        if not self._least < size <= RAW_MAX + 1:
+            self.bad.too_short += size <= self._least
+            self.bad.too_long += size > self._least
             return
         position = raw[0]
         while position < size:  # each code is the distance to the next zero, at least 1
@@ -170,10 +192,12 @@ class FrameDecoder:
             reflected = kind & FROM_DEVICE != self._expect_bit
             self.bad.reflected += reflected
             self.bad.no_session += not reflected
-        elif _crc32(raw, salt) != _CRC_RESIDUE:
+        elif self._remainder(raw, salt) != CRC_RESIDUE:
             self.bad.crc += 1
+            if kind & UNSALTED:
+                self.stranger = self._who(raw) or self.stranger
         else:
-            body = raw[5:-4]
+            body = raw[5 : -self._check_size]
             try:
                 values = _decode_body(body)
                 if _encode_body(values) == body:
@@ -182,3 +206,7 @@ class FrameDecoder:
             except msgspec.DecodeError:
                 pass
             self.bad.body += 1
+
+    def _who(self, raw: bytearray) -> Stranger | None:
+        """Whose opening frame this may be: a tag is four bytes longer than a CRC."""
+        return Stranger.WITH_KEY if is_body(raw[5:-8]) else None

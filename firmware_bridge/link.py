@@ -16,8 +16,14 @@ from typing import Final
 
 import msgspec
 
-from firmware_bridge.errors import IdentityError, LinkStateError, MessageError
-from firmware_bridge.frames import Direction, Frame, FrameDecoder, encode_frame
+from firmware_bridge.codec import codec_of, question
+from firmware_bridge.errors import (
+    IdentityError,
+    KeyMismatchError,
+    LinkStateError,
+    MessageError,
+)
+from firmware_bridge.frames import Frame
 from firmware_bridge.messages import (
     PROTOCOL_VERSION,
     AckResult,
@@ -27,9 +33,7 @@ from firmware_bridge.messages import (
     Layout,
     Telemetry,
     parse_ack,
-    parse_hello,
     parse_telemetry,
-    session_salt,
     set_values,
 )
 
@@ -147,16 +151,22 @@ Event = Telemetry | LinkChange
 class Link:
     """One host end. Not a thread, not a port: its caller moves the bytes."""
 
-    def __init__(self, identity: Identity, settings: LinkSettings | None = None) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        settings: LinkSettings | None = None,
+        key: bytes | None = None,
+    ) -> None:
+        """With `key` (32 bytes) every frame of both ends is proved with it."""
         self.state = LinkState.CLOSED
         self.counters = LinkCounters()
-        self.decoder = FrameDecoder(Direction.FROM_DEVICE)
         self.device: Hello | None = None
-        self.refusal: IdentityError | None = None
+        self.refusal: IdentityError | KeyMismatchError | None = None
+        self._codec = codec_of(key)
+        self.decoder = self._codec.decoder
         self._identity = identity
         self._settings = settings or LinkSettings()
         self._host_nonce = 0
-        self._salt = 0
         self._seq = 0
         self._token = 0
         self._last_seq: int | None = None
@@ -186,11 +196,13 @@ class Link:
             self.counters.frames += 1
             try:
                 if frame.kind == Kind.HELLO:
-                    self._on_hello(now_ns, parse_hello(frame), events)
+                    self._on_hello(now_ns, self._codec.hello(frame), events)
                 elif self._is_next(frame):
                     self._on_session_frame(now_ns, frame, events)
             except MessageError:
                 self.counters.messages_refused += 1
+        if self.decoder.stranger is not None:
+            self._on_stranger(events)
         return events
 
     def tick(self, now_ns: int) -> bytes:
@@ -208,7 +220,8 @@ class Link:
     def arm(self, now_ns: int) -> bytes:
         """Ask the device to leave SAFE; follow with `set_outputs` until ARMED.
 
-        Raises IdentityError when the firmware is not ours, LinkStateError in any state but READY.
+        Raises IdentityError when the firmware is not ours, KeyMismatchError when the key is not,
+        LinkStateError in any state but READY.
         """
         if self.refusal is not None:
             raise self.refusal
@@ -231,7 +244,7 @@ class Link:
         values = set_values(counts, self._identity.layout)
         if self.state is not LinkState.ARMED and self.state is not LinkState.ARMING:
             return b""
-        return encode_frame(Frame(Kind.SET, self._next_seq(), self._token, values), self._salt)
+        return self._codec.encode(Frame(Kind.SET, self._next_seq(), self._token, values))
 
     def _signal(self, cause: Signal) -> LinkChange | None:
         """Follow the table; None when this signal has no row in this state."""
@@ -249,7 +262,7 @@ class Link:
         return change is not None
 
     def _end_session(self) -> None:
-        self.decoder.salt = None
+        self._codec.end()
         self.device = None
         self.refusal = None
         self._control = None
@@ -263,18 +276,18 @@ class Link:
         if now_ns < self._ident_at_ns:
             return b""
         self._ident_at_ns = now_ns + self._settings.ident_retry_ns
-        return encode_frame(Frame(Kind.IDENT, 0, 0, (PROTOCOL_VERSION,)), 0)
+        return question()
 
     def _hello_ack(self) -> bytes:
         if not self._hello_ack_due or self.device is None:
             return b""
         self._hello_ack_due = False
-        values = (self.device.boot_nonce, self._host_nonce)
-        return encode_frame(Frame(Kind.HELLO_ACK, 0, 0, values), 0)
+        values = self._codec.hello_ack(self.device, self._host_nonce)
+        return self._codec.encode(Frame(Kind.HELLO_ACK, 0, 0, values))
 
     def _send_control(self, now_ns: int, kind: Kind, values: tuple[int, ...]) -> bytes:
         seq = self._next_seq()
-        wire = encode_frame(Frame(kind, seq, self._token, values), self._salt)
+        wire = self._codec.encode(Frame(kind, seq, self._token, values))
         self._control = _Control(seq, wire, now_ns + self._settings.control_retry_ns)
         return wire
 
@@ -303,12 +316,19 @@ class Link:
             self._emit(Signal.WRONG_HELLO, events)
         elif self._emit(Signal.HELLO, events):
             self.device = hello
-            self._salt = session_salt(hello, self._host_nonce)
-            self.decoder.salt = self._salt
+            self._codec.begin(hello, self._host_nonce)
+            self._seq = 0
             self._last_seq = None
             self._heard_ns = now_ns
             self._hello_ack_due = True
             self.counters.sessions += 1
+
+    def _on_stranger(self, events: list[Event]) -> None:
+        """Somebody answers whose frames cannot be proved."""
+        stranger, self.decoder.stranger = self.decoder.stranger, None
+        if stranger is not None and self.state in (LinkState.IDENT, LinkState.REFUSED):
+            self.refusal = KeyMismatchError(stranger.value)
+            self._emit(Signal.WRONG_HELLO, events)
 
     def _compare(self, hello: Hello) -> IdentityError | None:
         for field, ours, theirs in (

@@ -30,6 +30,7 @@ U32_MAX: Final = 2**32 - 1
 TOKEN_PERIOD_MS: Final = 10
 _TELEMETRY_FIXED: Final = 8  # fields before the vectors
 _SALT_INPUT: Final = struct.Struct("<IIII")
+_SESSION_NAME: Final = struct.Struct("<IIIII")
 
 
 class Kind(IntEnum):
@@ -80,7 +81,9 @@ class AckResult(IntEnum):
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Who the device is. Versions and hashes are u32; `boot_nonce` differs at every start."""
+    """Who the device is. Versions and hashes are u32; `boot_nonce` differs at every start.
+    `session_number` is on the wire in the keyed mode alone: how many sessions this boot had.
+    """
 
     protocol_version: int
     firmware_version: int
@@ -89,6 +92,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, gc=False):
     boot_nonce: int
     reset_reason: int
     deadman_ms: int
+    session_number: int = 0
 
 
 class HelloAck(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -156,6 +160,17 @@ def session_salt(hello: Hello, host_nonce: int) -> int:
     )
 
 
+def session_name(hello: Hello, host_nonce: int) -> bytes:
+    """What the keyed mode's tags of one session have in common: 20 bytes."""
+    return _SESSION_NAME.pack(
+        hello.schema_hash,
+        hello.envelope_hash,
+        hello.boot_nonce,
+        host_nonce,
+        hello.session_number,
+    )
+
+
 def set_values(counts: tuple[int, ...], layout: Layout) -> tuple[int, ...]:
     """The body of SET; WireValueError unless it is `layout.actuators` values of int16."""
     if len(counts) != layout.actuators:
@@ -172,10 +187,10 @@ def telemetry_values(message: Telemetry) -> tuple[int, ...]:
     return (*fixed, *message.applied, *message.sensors)
 
 
-def parse_hello(frame: Frame) -> Hello:
-    """MessageError unless all seven fields are there and in range."""
-    hello = Hello(*_exactly(frame, 7))
-    _check_unsigned(frame, frame.values[:5], U32_MAX)
+def parse_hello(frame: Frame, *, keyed: bool = False) -> Hello:
+    """MessageError unless all seven fields, eight in the keyed mode, are there and in range."""
+    hello = Hello(*_exactly(frame, 7 + keyed))
+    _check_unsigned(frame, (*frame.values[:5], hello.session_number), U32_MAX)
     _check_unsigned(frame, (hello.reset_reason,), max(ResetReason))
     if not 1 <= hello.deadman_ms <= U16_MAX:
         raise MessageError(f"dead man of {hello.deadman_ms} ms")

@@ -4,22 +4,24 @@ Owns: asking IDENT, hearing HELLO, the time between the two, and what arrived in
 open a session, arm, do I/O or read a clock.
 """
 
+from firmware_bridge.codec import codec_of, question
 from firmware_bridge.errors import MessageError
-from firmware_bridge.frames import BadFrames, Direction, Frame, FrameDecoder, encode_frame
-from firmware_bridge.messages import PROTOCOL_VERSION, Hello, Kind, parse_hello
+from firmware_bridge.frames import BadFrames, Stranger
+from firmware_bridge.messages import Hello, Kind
 
 
 class Probe:
     """One question at a time; asked again when no answer came in `retry_ns`."""
 
-    def __init__(self, retry_ns: int) -> None:
+    def __init__(self, retry_ns: int, key: bytes | None = None) -> None:
         self.hello: Hello | None = None
         self.asked = 0
         self.answered = 0
         self.bytes_received = 0
         self.bytes_sent = 0
         self.round_trip_ns = 0  # of the last answer
-        self._decoder = FrameDecoder(Direction.FROM_DEVICE)
+        self._codec = codec_of(key)
+        self._decoder = self._codec.decoder
         self._retry_ns = retry_ns
         self._asked_ns: int | None = None
 
@@ -28,13 +30,18 @@ class Probe:
         """What arrived and was no frame; frames of a session count as `no_session`."""
         return self._decoder.bad
 
+    @property
+    def stranger(self) -> Stranger | None:
+        """Who answered that cannot be understood: one end uses a key that the other has not."""
+        return self._decoder.stranger
+
     def tick(self, now_ns: int) -> bytes:
         """The question, when it is time to ask."""
         if self._asked_ns is not None and now_ns - self._asked_ns < self._retry_ns:
             return b""
         self._asked_ns = now_ns
         self.asked += 1
-        wire = encode_frame(Frame(Kind.IDENT, 0, 0, (PROTOCOL_VERSION,)), 0)
+        wire = question()
         self.bytes_sent += len(wire)
         return wire
 
@@ -46,7 +53,7 @@ class Probe:
             if frame.kind != Kind.HELLO:
                 continue
             try:
-                self.hello = parse_hello(frame)
+                self.hello = self._codec.hello(frame)
             except MessageError:
                 self.bad.body += 1
                 continue

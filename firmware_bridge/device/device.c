@@ -16,6 +16,24 @@
 
 #define GUARD_REST_MS 500u /* how often the guard is told that time passes in SAFE */
 
+/* What HELLO and HELLO_ACK say: with a key, the number of the next session too. And what a frame
+ * of the device is proved with. */
+#if EB1_KEYED
+#define HELLO_FIELDS 8
+#define HELLO_ACK_FIELDS 3
+#define OPENING_PROOF(device) (&(device)->session)
+#define SESSION_PROOF(device) (&(device)->session)
+#ifdef EB1_KEY
+static const uint8_t KEY[EB1_KEY_SIZE] = EB1_KEY;
+#define EB1_KEY_BYTES KEY
+#endif
+#else
+#define HELLO_FIELDS 7
+#define HELLO_ACK_FIELDS 2
+#define OPENING_PROOF(device) 0
+#define SESSION_PROOF(device) ((device)->session.salt)
+#endif
+
 enum {
     ARM = 0x01,
     DISARM = 0x02,
@@ -285,6 +303,35 @@ static bool on_control(eb1_device *device, eb1_frame *frame)
     return true;
 }
 
+#if EB1_KEYED
+/* A HELLO_ACK names the session by the number that HELLO gave, and no other session of this boot
+ * has it: a recorded one opens nothing. */
+static bool begin_session(eb1_device *device, eb1_frame *frame, uint32_t nonce)
+{
+    eb1_session *const session = &device->session;
+    eb1_keyed_session named;
+    if (!next_unsigned(frame, &named.number) || named.number != device->sessions) {
+        return false;
+    }
+    device->sessions++;
+    named.schema_hash = EB1_SCHEMA_HASH;
+    named.envelope_hash = ENVELOPE_HASH;
+    named.boot_nonce = device->boot_nonce;
+    named.host_nonce = nonce;
+    eb1_tag_start(&session->start, session->key, &named);
+    session->heard = 0;
+    session->sent = 0;
+    return true;
+}
+
+static void note_number(eb1_session *session, const eb1_frame *frame)
+{
+    if ((frame->kind & EB1_UNSALTED) == 0 &&
+        frame->number - session->heard < UINT32_C(0x80000000)) {
+        session->heard = frame->number;
+    }
+}
+#else
 static uint8_t *put_u32(uint8_t *at, uint32_t value)
 {
     for (int k = 0; k < 4; k++) {
@@ -294,22 +341,34 @@ static uint8_t *put_u32(uint8_t *at, uint32_t value)
     return at;
 }
 
-static bool on_hello_ack(eb1_device *device, eb1_frame *frame)
+static bool begin_session(eb1_device *device, const eb1_frame *frame, uint32_t nonce)
 {
     uint8_t input[16];
+    (void)frame;
+    if (device->session.open && nonce == device->host_nonce) {
+        return false;
+    }
+    put_u32(put_u32(put_u32(put_u32(input, EB1_SCHEMA_HASH), ENVELOPE_HASH),
+                    device->boot_nonce), nonce);
+    device->session.salt = eb1_crc32(0, input, sizeof input);
+    return true;
+}
+#endif
+
+static bool on_hello_ack(eb1_device *device, eb1_frame *frame)
+{
     uint32_t boot;
     uint32_t nonce;
     eb1_shared seen;
-    if (frame->count != 2 || !next_unsigned(frame, &boot) || !next_unsigned(frame, &nonce)) {
+    if (frame->count != HELLO_ACK_FIELDS || !next_unsigned(frame, &boot) ||
+        !next_unsigned(frame, &nonce)) {
         return false;
     }
-    if (boot != device->boot_nonce || (device->session.open && nonce == device->host_nonce)) {
-        return true; /* meant for an earlier boot, or said twice */
+    if (boot != device->boot_nonce || !begin_session(device, frame, nonce)) {
+        return true; /* meant for an earlier boot, or said before */
     }
     stop(device, EB1_NEW_SESSION);
     look(device, &seen);
-    put_u32(put_u32(put_u32(put_u32(input, EB1_SCHEMA_HASH), ENVELOPE_HASH), boot), nonce);
-    device->session.salt = eb1_crc32(0, input, sizeof input);
     device->session.open = true;
     device->host_nonce = nonce;
     device->controlled = false;
@@ -354,6 +413,9 @@ void eb1_boot(eb1_device *device, uint32_t boot_nonce, uint8_t reset_reason)
     device->reset_reason = reset_reason;
     device->hello_due = true;
     device->skipping = true;
+#if EB1_KEYED
+    device->session.key = EB1_KEY_BYTES;
+#endif
     eb1_guard_init(&device->guard);
     device->input.has_wish = true;
     for (int i = 0; i < ENVELOPE_SENSORS; i++) {
@@ -392,9 +454,20 @@ static void end_piece(eb1_device *device)
         return; /* the rest of something dropped, or nothing between two delimiters */
     }
     cause = eb1_decode(device->piece, device->received, &device->session, &frame);
+#if EB1_KEYED
+    if (device->received > 1 && device->piece[1] == IDENT) {
+        device->hello_due = true; /* a question needs no proof: it moves nothing */
+        return;
+    }
+#endif
     if (cause != EB1_GOOD) {
         drop(device, cause);
-    } else if (!on_frame(device, &frame)) {
+        return;
+    }
+#if EB1_KEYED
+    note_number(&device->session, &frame);
+#endif
+    if (!on_frame(device, &frame)) {
         COUNT(messages_refused);
     }
 }
@@ -429,23 +502,37 @@ static size_t write_hello(const eb1_device *device, uint8_t *wire)
     const uint32_t values[] = {
         EB1_PROTOCOL_VERSION, EB1_FIRMWARE_VERSION, EB1_SCHEMA_HASH,      ENVELOPE_HASH,
         device->boot_nonce,   device->reset_reason, (uint32_t)EB1_DEADMAN_MS,
+#if EB1_KEYED
+        device->sessions,
+#endif
     };
     eb1_writer writer;
     eb1_begin(&writer, wire, HELLO);
-    eb1_head(&writer, 0, 0, 7);
-    write_values(&writer, values, 7);
-    return eb1_end(&writer, 0);
+    eb1_head(&writer, 0, 0, HELLO_FIELDS);
+    write_values(&writer, values, HELLO_FIELDS);
+    return eb1_end(&writer, OPENING_PROOF(device));
+}
+
+/* The sequence number of the next frame of the session. */
+static uint16_t next_seq(eb1_device *device)
+{
+#if EB1_KEYED
+    device->session.sent++;
+    return (uint16_t)device->session.sent;
+#else
+    device->seq++;
+    return device->seq;
+#endif
 }
 
 static size_t write_answer(eb1_device *device, uint8_t *wire, uint16_t token)
 {
     eb1_writer writer;
-    device->seq++;
     eb1_begin(&writer, wire, ACK);
-    eb1_head(&writer, device->seq, token, 2);
+    eb1_head(&writer, next_seq(device), token, 2);
     eb1_put_unsigned(&writer, device->control_seq);
     eb1_put_unsigned(&writer, device->control_result);
-    return eb1_end(&writer, device->session.salt);
+    return eb1_end(&writer, SESSION_PROOF(device));
 }
 
 static size_t write_telemetry(eb1_device *device, uint8_t *wire, const eb1_shared *seen)
@@ -457,9 +544,8 @@ static size_t write_telemetry(eb1_device *device, uint8_t *wire, const eb1_share
         device->counters.overruns,   seen->safe_count,
     };
     eb1_writer writer;
-    device->seq++;
     eb1_begin(&writer, wire, TELEMETRY);
-    eb1_head(&writer, device->seq, seen->token,
+    eb1_head(&writer, next_seq(device), seen->token,
              (uint16_t)(8 + ENVELOPE_ACTUATORS + ENVELOPE_SENSORS));
     write_values(&writer, values, 8);
     for (int i = 0; i < ENVELOPE_ACTUATORS; i++) {
@@ -468,7 +554,7 @@ static size_t write_telemetry(eb1_device *device, uint8_t *wire, const eb1_share
     for (int i = 0; i < ENVELOPE_SENSORS; i++) {
         eb1_put_signed(&writer, device->input.sensors[i]);
     }
-    return eb1_end(&writer, device->session.salt);
+    return eb1_end(&writer, SESSION_PROOF(device));
 }
 
 size_t eb1_transmit(eb1_device *device, uint8_t *wire, size_t room)

@@ -98,7 +98,11 @@ typedef struct {
     uint32_t clamped;      /* bit i: the last SET asked actuator i for too much */
     uint32_t guarded_ms;   /* when the guard was last asked */
     uint32_t telemetry_ms; /* when the next one is due */
+#if EB1_KEYED
+    uint32_t sessions;     /* opened since boot */
+#else
     uint16_t seq;
+#endif
     uint16_t set_seq;     /* of the newest SET */
     uint16_t control_seq; /* of the newest ARM or DISARM */
     uint16_t arming_tokens[EB1_ARMING_TOKENS - 1];

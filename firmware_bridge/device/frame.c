@@ -3,9 +3,9 @@
 #include "frame.h"
 
 #define HEADER 5
-#define CRC 4
-#define RAW_MIN (HEADER + 1 + CRC)
+#define RAW_MIN (HEADER + 1 + EB1_CHECK_SIZE)
 
+#if !EB1_KEYED
 /* Four bits at a time: 64 bytes of table, a quarter of the time of one bit at a time. */
 static const uint32_t CRC_NIBBLE[16] = {
     0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
@@ -23,16 +23,19 @@ uint32_t eb1_crc32(uint32_t start, const uint8_t *bytes, size_t size)
     }
     return ~crc;
 }
+#endif
 
 static uint16_t u16_at(const uint8_t *bytes)
 {
     return (uint16_t)(bytes[0] | bytes[1] << 8);
 }
 
+#if !EB1_KEYED
 static uint32_t u32_at(const uint8_t *bytes)
 {
     return u16_at(bytes) | (uint32_t)u16_at(bytes + 2) << 16;
 }
+#endif
 
 /* Puts the zeros back: each code is the distance to the next one. False when they do not add
  * up to the piece. */
@@ -130,10 +133,39 @@ static bool body_is_sound(eb1_frame *frame)
     return true;
 }
 
+#if EB1_KEYED
+/* The number whose lower half is the frame's seq and that is nearest to the newest one's. */
+static uint32_t number_of(const eb1_session *session, uint16_t seq)
+{
+    const uint16_t ahead = (uint16_t)(seq - session->heard);
+    return session->heard + ahead - (ahead < 0x8000 ? 0 : UINT32_C(0x10000));
+}
+
+static void write_tag(uint8_t *tag, const eb1_session *session, uint32_t number,
+                      const uint8_t *frame, size_t size)
+{
+    if ((frame[0] & EB1_UNSALTED) != 0) {
+        eb1_tag_opening(tag, session->key, frame, size);
+    } else {
+        eb1_tag(tag, &session->start, number, frame, size);
+    }
+}
+
+static bool is_proved(const eb1_session *session, eb1_frame *frame)
+{
+    uint8_t tag[EB1_TAG_SIZE];
+    frame->number = number_of(session, u16_at(frame->bytes + 1));
+    write_tag(tag, session, frame->number, frame->bytes, frame->end);
+    return eb1_same_tag(tag, frame->bytes + frame->end);
+}
+#endif
+
 uint8_t eb1_decode(uint8_t *piece, size_t size, const eb1_session *session, eb1_frame *frame)
 {
     uint8_t *raw = piece + 1; /* the first code stands where no zero was */
+#if !EB1_KEYED
     uint32_t salt;
+#endif
     if (size <= RAW_MIN) {
         return EB1_TOO_SHORT;
     }
@@ -147,15 +179,23 @@ uint8_t eb1_decode(uint8_t *piece, size_t size, const eb1_session *session, eb1_
     if ((frame->kind & EB1_FROM_DEVICE) != session->expect) {
         return EB1_REFLECTED;
     }
+#if !EB1_KEYED
     salt = (frame->kind & EB1_UNSALTED) != 0 ? 0 : session->salt;
+#endif
     if ((frame->kind & EB1_UNSALTED) == 0 && !session->open) {
         return EB1_NO_SESSION;
     }
     frame->bytes = raw;
-    frame->end = size - 1 - CRC;
+    frame->end = size - 1 - EB1_CHECK_SIZE;
+#if EB1_KEYED
+    if (!is_proved(session, frame)) {
+        return EB1_BAD_CRC;
+    }
+#else
     if (eb1_crc32(salt, raw, frame->end) != u32_at(raw + frame->end)) {
         return EB1_BAD_CRC;
     }
+#endif
     frame->seq = u16_at(raw + 1);
     frame->token = u16_at(raw + 3);
     return body_is_sound(frame) ? EB1_GOOD : EB1_BAD_BODY;
@@ -234,11 +274,16 @@ void eb1_put_signed(eb1_writer *writer, int32_t value)
     }
 }
 
-size_t eb1_end(eb1_writer *writer, uint32_t salt)
+size_t eb1_end(eb1_writer *writer, eb1_proof proof)
 {
     uint8_t *wire = writer->wire;
     size_t code = 1;
-    put_low_first(writer, eb1_crc32(salt, wire + 2, writer->at - 2), CRC);
+#if EB1_KEYED
+    write_tag(wire + writer->at, proof, proof->sent, wire + 2, writer->at - 2);
+    writer->at += EB1_TAG_SIZE;
+#else
+    put_low_first(writer, eb1_crc32(proof, wire + 2, writer->at - 2), EB1_CHECK_SIZE);
+#endif
     for (size_t at = 2; at < writer->at; at++) {
         if (wire[at] == 0) {
             wire[code] = (uint8_t)(at - code);

@@ -11,10 +11,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A build with a key has a header of its own that defines EB1_KEYED as 1, and EB1_KEY. */
+#ifdef EB1_KEY_H
+#include EB1_KEY_H
+#endif
+#ifndef EB1_KEYED
+#define EB1_KEYED 0
+#endif
+#if EB1_KEYED
+#include "keyed.h"
+#endif
+
 #define EB1_RAW_MAX 200                /* bytes before COBS: it then costs one byte */
 #define EB1_PIECE_MAX (EB1_RAW_MAX + 1) /* between two delimiters */
 #define EB1_WIRE_MAX (EB1_RAW_MAX + 3)  /* with both delimiters */
-#define EB1_OVERHEAD 15 /* of a wire frame: delimiters, COBS, header, array of up to 65535, CRC */
+#define EB1_CHECK_SIZE (EB1_KEYED ? 8 : 4) /* a tag, or a CRC */
+/* Of a wire frame: delimiters, COBS, header, array of up to 65535, check. */
+#define EB1_OVERHEAD (11 + EB1_CHECK_SIZE)
 
 enum {
     EB1_FROM_HOST = 0,
@@ -29,14 +42,21 @@ enum {
     EB1_BAD_COBS,
     EB1_REFLECTED,  /* of the receiver's own direction: transmit wired to receive */
     EB1_NO_SESSION, /* needs a salt, and there is none */
-    EB1_BAD_CRC,
+    EB1_BAD_CRC,    /* or the tag in its place */
     EB1_BAD_BODY,   /* intact, but not the one encoding of an array of 32-bit integers */
     EB1_GOOD        /* and the number of causes */
 };
 
 /* What a receiver checks a frame against. */
 typedef struct {
+#if EB1_KEYED
+    eb1_blake2s start; /* of this session's tags */
+    const uint8_t *key;
+    uint32_t heard; /* number of the newest good frame: its seq, above that how often it wrapped */
+    uint32_t sent;  /* the same of what is written */
+#else
     uint32_t salt;
+#endif
     bool open;     /* a session has begun: `salt` counts */
     uint8_t expect; /* the direction of the other end */
 } eb1_session;
@@ -56,7 +76,17 @@ typedef struct {
     uint16_t token;
     uint16_t count;
     uint8_t kind;
+#if EB1_KEYED
+    uint32_t number;
+#endif
 } eb1_frame;
+
+/* What a frame that is written ends with is made of. */
+#if EB1_KEYED
+typedef const eb1_session *eb1_proof;
+#else
+typedef uint32_t eb1_proof; /* the salt */
+#endif
 
 /* A frame that is being written. */
 typedef struct {
@@ -79,7 +109,7 @@ void eb1_begin(eb1_writer *writer, uint8_t *wire, uint8_t kind);
 void eb1_head(eb1_writer *writer, uint16_t seq, uint16_t token, uint16_t count);
 void eb1_put_unsigned(eb1_writer *writer, uint32_t value);
 void eb1_put_signed(eb1_writer *writer, int32_t value);
-/* CRC, COBS and both delimiters; the size on the wire. */
-size_t eb1_end(eb1_writer *writer, uint32_t salt);
+/* CRC or tag, COBS and both delimiters; the size on the wire. */
+size_t eb1_end(eb1_writer *writer, eb1_proof proof);
 
 #endif

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from firmware_bridge.device.build import LIBRARY, sources_hash
-from firmware_bridge.device.tables import GOOD, Change, Limits, View
+from firmware_bridge.device.build import KEYED_LIBRARY, LIBRARY, sources_hash
+from firmware_bridge.device.tables import GOOD, Change, Ends, Limits, View
 from firmware_bridge.errors import OurError, WireValueError
 from firmware_bridge.frames import RAW_MAX, Frame
 
@@ -19,8 +19,9 @@ FIX: Final = "run `make sim`, or python firmware_bridge/device/build.py"
 _WIRE_MAX: Final = RAW_MAX + 3
 _ROOM: Final = 64 * _WIRE_MAX  # what one call may answer
 _VALUES_MAX: Final = RAW_MAX  # of one frame: each takes a byte at least
-# Around the values of a TELEMETRY: header, array head, eight fields, CRC.
+# Around the values of a TELEMETRY: header, array head, eight fields, CRC or tag.
 _TELEMETRY_FIXED_BYTES: Final = 5 + 3 + 30 + 4
+_KEYED_MORE_BYTES: Final = 4
 
 
 class LibraryError(OurError):
@@ -42,7 +43,7 @@ _SIGNATURES: Final[Mapping[str, tuple[type, ...]]] = {
     "eb1_host_overrun": (_POINTER,),
     "eb1_host_look": (_POINTER, _POINTER),
     "eb1_host_take_change": (_POINTER, _POINTER),
-    "eb1_host_encode": (_POINTER, _POINTER, _POINTER, _U32),
+    "eb1_host_encode": (_POINTER, _POINTER, _POINTER, _POINTER, _U32),
     "eb1_host_decode": (_POINTER, _U32, _POINTER, _POINTER, _POINTER),
 }
 
@@ -63,9 +64,10 @@ def load(path: Path = LIBRARY) -> ctypes.PyDLL:
     return library
 
 
-def require_possible(limits: Limits) -> None:
+def require_possible(limits: Limits, *, keyed: bool = False) -> None:
     """WireValueError when a frame of this device could be longer than the wire allows."""
     longest = _TELEMETRY_FIXED_BYTES + 3 * limits.actuators + 5 * limits.sensors
+    longest += _KEYED_MORE_BYTES * keyed
     if longest > RAW_MAX:
         raise WireValueError(
             f"{limits.actuators} actuators and {limits.sensors} sensors need {longest} bytes"
@@ -74,11 +76,16 @@ def require_possible(limits: Limits) -> None:
 
 
 class Board:
-    """One boot of one device, on a board made of memory. A reset is a new object."""
+    """One boot of one device, on a board made of memory. A reset is a new object.
 
-    def __init__(self, limits: Limits, boot_nonce: int, reset_reason: int) -> None:
-        require_possible(limits)
-        self._library = load()
+    With a key, in `limits.key`, it is the build that proves every frame with it.
+    """
+
+    def __init__(
+        self, limits: Limits, boot_nonce: int, reset_reason: int, *, keyed: bool = False
+    ) -> None:
+        require_possible(limits, keyed=keyed)
+        self._library = load(KEYED_LIBRARY if keyed else LIBRARY)
         self._limits = limits  # the C keeps a pointer to it
         self._memory = ctypes.create_string_buffer(self._library.eb1_host_size())
         self._out = ctypes.create_string_buffer(_ROOM)
@@ -136,22 +143,22 @@ class Codec:
         """LibraryError when the library is missing or stale."""
         self._library = load(path)
 
-    def encode(self, frame: Frame, salt: int) -> bytes:
+    def encode(self, frame: Frame, ends: Ends) -> bytes:
         """The wire bytes of a frame whose values fit the wire."""
-        wire = ctypes.create_string_buffer(5 * len(frame.values) + 16)
-        head = (_U32 * 4)(frame.kind, frame.seq, frame.token, salt)
+        wire = ctypes.create_string_buffer(5 * len(frame.values) + 20)
+        head = (_U32 * 3)(frame.kind, frame.seq, frame.token)
         values = (ctypes.c_int64 * len(frame.values))(*frame.values)
-        used = self._library.eb1_host_encode(wire, head, values, len(frame.values))
+        used = self._library.eb1_host_encode(
+            wire, ctypes.byref(ends), head, values, len(frame.values)
+        )
         return wire.raw[:used]
 
-    def decode(self, piece: bytes, salt: int | None, expect: int) -> Frame | int:
-        """The frame between two delimiters, or the number of the first failed check.
-        `expect` is the direction bit of the other end."""
+    def decode(self, piece: bytes, ends: Ends) -> Frame | int:
+        """The frame between two delimiters, or the number of the first failed check."""
         memory = ctypes.create_string_buffer(piece, len(piece))
-        session = (_U32 * 3)(salt or 0, salt is not None, expect)
         head = (_U32 * 4)()
         values = (ctypes.c_int64 * _VALUES_MAX)()
-        cause = self._library.eb1_host_decode(memory, len(piece), session, head, values)
+        cause = self._library.eb1_host_decode(memory, len(piece), ctypes.byref(ends), head, values)
         if cause != GOOD:
             return int(cause)
         return Frame(head[0], head[1], head[2], tuple(values[: head[3]]))

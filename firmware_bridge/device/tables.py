@@ -12,6 +12,7 @@ SENSORS_ROOM: Final = 32
 INTERLOCKS_ROOM: Final = 64
 FORCES_ROOM: Final = 256
 EXCLUSIVES_ROOM: Final = 64
+KEY_SIZE: Final = 32
 CAUSES: Final = 7  # why a piece of the stream is dropped
 GOOD: Final = CAUSES
 
@@ -78,11 +79,29 @@ class Limits(ctypes.Structure):
         ("deadman_ms", ctypes.c_uint32),
         ("telemetry_ms", ctypes.c_uint32),
         ("token_max_age", ctypes.c_uint32),
+        ("key", ctypes.c_uint8 * KEY_SIZE),
         ("leases_ms", ctypes.c_uint16 * ACTUATORS_ROOM),
         ("motions", Motion * ACTUATORS_ROOM),
         ("locks", Interlock * INTERLOCKS_ROOM),
         ("forced", Force * FORCES_ROOM),
         ("pairs", Exclusive * EXCLUSIVES_ROOM),
+    )
+
+
+class Ends(ctypes.Structure):
+    """eb1_host_ends in host.h: who speaks with whom."""
+
+    _fields_ = (
+        ("salt", ctypes.c_uint32),
+        ("open", ctypes.c_uint32),
+        ("expect", ctypes.c_uint32),
+        ("schema_hash", ctypes.c_uint32),
+        ("envelope_hash", ctypes.c_uint32),
+        ("boot_nonce", ctypes.c_uint32),
+        ("host_nonce", ctypes.c_uint32),
+        ("number", ctypes.c_uint32),
+        ("frames", ctypes.c_uint32),
+        ("key", ctypes.c_uint8 * KEY_SIZE),
     )
 
 

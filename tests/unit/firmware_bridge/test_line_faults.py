@@ -22,7 +22,7 @@ def test_no_damaged_frame_is_accepted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("_crc32", lambda _data, _salt: frames._CRC_RESIDUE), ("RAW_MIN", 1000)]
+    ("name", "value"), [("crc32", lambda _data, _salt: frames.CRC_RESIDUE), ("RAW_MIN", 1000)]
 )
 def test_the_count_sees_a_decoder_that_is_broken(
     monkeypatch: pytest.MonkeyPatch, name: str, value: object

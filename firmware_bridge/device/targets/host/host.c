@@ -173,11 +173,44 @@ uint32_t eb1_host_take_change(eb1_host *board, eb1_host_change *change)
     return 1;
 }
 
-uint32_t eb1_host_encode(uint8_t *wire, const uint32_t *head, const int64_t *values,
-                         uint32_t count)
+#if EB1_KEYED
+static void between(eb1_session *session, const eb1_host_ends *ends)
+{
+    const eb1_keyed_session named = {
+        ends->schema_hash, ends->envelope_hash, ends->boot_nonce, ends->host_nonce, ends->number,
+    };
+    session->key = ends->key;
+    session->heard = ends->frames;
+    session->sent = ends->frames;
+    session->open = ends->open != 0;
+    session->expect = (uint8_t)ends->expect;
+    eb1_tag_start(&session->start, ends->key, &named);
+}
+
+void eb1_host_blake2s(uint8_t *out, uint32_t out_size, const uint8_t *key, uint32_t key_size,
+                      const uint8_t *bytes, uint32_t size)
+{
+    eb1_blake2s hash;
+    eb1_blake2s_begin(&hash, (uint8_t)out_size, key, (uint8_t)key_size);
+    eb1_blake2s_add(&hash, bytes, size);
+    eb1_blake2s_end(&hash, out, (uint8_t)out_size);
+}
+#else
+static void between(eb1_session *session, const eb1_host_ends *ends)
+{
+    session->salt = ends->salt;
+    session->open = ends->open != 0;
+    session->expect = (uint8_t)ends->expect;
+}
+#endif
+
+uint32_t eb1_host_encode(uint8_t *wire, const eb1_host_ends *ends, const uint32_t *head,
+                         const int64_t *values, uint32_t count)
 {
     eb1_writer writer;
+    eb1_session session;
     const uint8_t kind = (uint8_t)head[0];
+    between(&session, ends);
     eb1_begin(&writer, wire, kind);
     eb1_head(&writer, (uint16_t)head[1], (uint16_t)head[2], (uint16_t)count);
     for (uint32_t k = 0; k < count; k++) {
@@ -187,16 +220,22 @@ uint32_t eb1_host_encode(uint8_t *wire, const uint32_t *head, const int64_t *val
             eb1_put_unsigned(&writer, (uint32_t)values[k]);
         }
     }
-    return (uint32_t)eb1_end(&writer, (kind & EB1_UNSALTED) != 0 ? 0 : head[3]);
+#if EB1_KEYED
+    return (uint32_t)eb1_end(&writer, &session);
+#else
+    return (uint32_t)eb1_end(&writer, (kind & EB1_UNSALTED) != 0 ? 0 : session.salt);
+#endif
 }
 
-uint32_t eb1_host_decode(uint8_t *piece, uint32_t size, const uint32_t *session, uint32_t *head,
-                         int64_t *values)
+uint32_t eb1_host_decode(uint8_t *piece, uint32_t size, const eb1_host_ends *ends,
+                         uint32_t *head, int64_t *values)
 {
-    const eb1_session checked = {session[0], session[1] != 0, (uint8_t)session[2]};
+    eb1_session session;
     eb1_frame frame;
     eb1_int value;
-    const uint8_t cause = eb1_decode(piece, size, &checked, &frame);
+    uint8_t cause;
+    between(&session, ends);
+    cause = eb1_decode(piece, size, &session, &frame);
     if (cause != EB1_GOOD) {
         return cause;
     }

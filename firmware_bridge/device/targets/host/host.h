@@ -45,6 +45,20 @@ typedef struct {
     int16_t outputs[ENVELOPE_ACTUATORS_ROOM];
 } eb1_host_view;
 
+/* Who speaks with whom: what the codec alone is told. */
+typedef struct {
+    uint32_t salt;
+    uint32_t open;
+    uint32_t expect; /* the direction bit of the other end */
+    uint32_t schema_hash;
+    uint32_t envelope_hash;
+    uint32_t boot_nonce;
+    uint32_t host_nonce;
+    uint32_t number; /* of the session */
+    uint32_t frames; /* number of the newest frame heard, or of the one that is written */
+    uint8_t key[32];
+} eb1_host_ends;
+
 extern const char eb1_host_sources[]; /* the hash of what this was built from */
 
 uint32_t eb1_host_size(void);
@@ -66,10 +80,15 @@ void eb1_host_look(const eb1_host *board, eb1_host_view *view);
 uint32_t eb1_host_take_change(eb1_host *board, eb1_host_change *change);
 
 /* The codec alone, for comparison with another: values of `kind` as wire bytes, and back. */
-uint32_t eb1_host_encode(uint8_t *wire, const uint32_t *head, const int64_t *values,
-                         uint32_t count);
+uint32_t eb1_host_encode(uint8_t *wire, const eb1_host_ends *ends, const uint32_t *head,
+                         const int64_t *values, uint32_t count);
 /* head: kind, seq, token, count. Returns the cause, EB1_GOOD when it is a frame. */
-uint32_t eb1_host_decode(uint8_t *piece, uint32_t size, const uint32_t *session, uint32_t *head,
-                         int64_t *values);
+uint32_t eb1_host_decode(uint8_t *piece, uint32_t size, const eb1_host_ends *ends,
+                         uint32_t *head, int64_t *values);
+#if EB1_KEYED
+/* BLAKE2s alone, for the vectors of RFC 7693. */
+void eb1_host_blake2s(uint8_t *out, uint32_t out_size, const uint8_t *key, uint32_t key_size,
+                      const uint8_t *bytes, uint32_t size);
+#endif
 
 #endif

@@ -32,6 +32,7 @@ typedef struct {
     uint32_t deadman_ms;
     uint32_t telemetry_ms;
     uint32_t token_max_age; /* units of 10 ms */
+    uint8_t key[32]; /* of the keyed build */
     uint16_t leases_ms[ENVELOPE_ACTUATORS_ROOM];
     envelope_motion motions[ENVELOPE_ACTUATORS_ROOM];
     envelope_interlock locks[ENVELOPE_INTERLOCKS_ROOM];
@@ -57,6 +58,7 @@ extern const eb1_host_limits *eb1_limits;
 #define EB1_DEADMAN_MS (eb1_limits->deadman_ms)
 #define EB1_TELEMETRY_MS (eb1_limits->telemetry_ms)
 #define EB1_TOKEN_MAX_AGE (eb1_limits->token_max_age)
+#define EB1_KEY_BYTES (eb1_limits->key)
 #define EB1_LEASES_MS (eb1_limits->leases_ms)
 
 #endif
