@@ -17,10 +17,11 @@ from pathlib import Path
 
 from edge_agent import __version__
 from edge_agent.cli_bridge import add_bridge
+from edge_agent.cli_config import add_config, chosen_settings
 from edge_agent.cli_ctl import add_ctl
 from edge_agent.cli_envelope import add_envelope
+from edge_agent.cli_service import add_safe
 from edge_agent.cli_shared import Verbs, broker_address, print_json
-from edge_agent.config import DEFAULT_PATH, Settings, load, with_state_dir
 from edge_agent.core.errors import (
     EXIT_INTERRUPTED,
     EXIT_OK,
@@ -77,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_check(verbs)
     _add_status(verbs)
     _add_reset(verbs)
+    add_safe(verbs)
     _add_feed(verbs)
     add_envelope(verbs)
     add_bridge(verbs)
@@ -86,29 +88,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _verb(verbs: Verbs, name: str, summary: str, description: str) -> argparse.ArgumentParser:
     return verbs.add_parser(name, help=summary, description=description)
-
-
-def _add_config(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--config",
-        type=Path,
-        metavar="FILE",
-        help=f"configuration (default: {DEFAULT_PATH} if it is there, else a simulation)",
-    )
-    parser.add_argument(
-        "--state-dir",
-        type=Path,
-        metavar="DIR",
-        help="keep recordings, state and the socket here (a development machine)",
-    )
-
-
-def _settings(arguments: argparse.Namespace) -> Settings:
-    path = arguments.config
-    if path is None and DEFAULT_PATH.exists():
-        path = DEFAULT_PATH
-    settings = load(path)
-    return with_state_dir(settings, arguments.state_dir) if arguments.state_dir else settings
 
 
 def _add_sim(verbs: Verbs) -> None:
@@ -185,7 +164,7 @@ def _add_run(verbs: Verbs) -> None:
         ' mode = "real" and [serial] the hardware is simulated, in real time; try a'
         " configuration first with `edge-agent check`.",
     )
-    _add_config(parser)
+    add_config(parser)
     parser.add_argument(
         "--arm",
         action="store_true",
@@ -201,7 +180,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from edge_agent.app import run_control
     from edge_agent.app_password import broker_password, plane_password
 
-    settings = _settings(arguments)
+    settings = chosen_settings(arguments)
     gateway: list[str] = []
     if not arguments.no_gateway:  # its gateway would end again and again for want of these
         broker_password(settings)
@@ -225,7 +204,7 @@ def _add_gateway(verbs: Verbs) -> None:
         "Owns the network and the disk: MQTT sensors in, status and telemetry out, the"
         " recording. It can neither decide nor drive. `edge-agent run` starts one itself.",
     )
-    _add_config(parser)
+    add_config(parser)
     parser.add_argument(
         "--with-parent", type=int, metavar="PID", help="end when this parent process ends"
     )
@@ -235,7 +214,7 @@ def _add_gateway(verbs: Verbs) -> None:
 def _gateway(arguments: argparse.Namespace) -> int:
     from edge_agent.app_gateway import run_gateway_process
 
-    return run_gateway_process(_settings(arguments), arguments.with_parent)
+    return run_gateway_process(chosen_settings(arguments), arguments.with_parent)
 
 
 def _add_check(verbs: Verbs) -> None:
@@ -247,7 +226,7 @@ def _add_check(verbs: Verbs) -> None:
         " what it found. Exit 0: a real configuration would start. Exit 78: what is wrong, where,"
         " and the fix.",
     )
-    _add_config(parser)
+    add_config(parser)
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     parser.set_defaults(verb=_check)
 
@@ -257,7 +236,7 @@ def _check(arguments: argparse.Namespace) -> int:
     from edge_agent.app_password import broker_password, plane_password
     from edge_agent.app_tls import check_plane_files
 
-    settings = _settings(arguments)
+    settings = chosen_settings(arguments)
     broker_password(settings)
     plane_password(settings)
     findings = {**check(settings), "plane": check_plane_files(settings)}
@@ -279,7 +258,7 @@ def _add_status(verbs: Verbs) -> None:
         "Asks the control process over its local socket: mode and root cause, every channel"
         " with age and quality, the command and its reasons, tick times, link and broker.",
     )
-    _add_config(parser)
+    add_config(parser)
     parser.add_argument("--json", action="store_true", help="print the whole document as JSON")
     parser.set_defaults(verb=_status)
 
@@ -288,7 +267,7 @@ def _status(arguments: argparse.Namespace) -> int:
     from edge_agent.app_gateway import ask_status
     from edge_agent.service.status import status_text
 
-    document = ask_status(_settings(arguments))
+    document = ask_status(chosen_settings(arguments))
     if arguments.json:
         print_json(document)
     else:
@@ -305,14 +284,14 @@ def _add_reset(verbs: Verbs) -> None:
         " TRIPPED and --arm has no effect. Shows the cause and its time and removes it. Refused"
         " while an agent is running. It arms nothing.",
     )
-    _add_config(parser)
+    add_config(parser)
     parser.set_defaults(verb=_reset)
 
 
 def _reset(arguments: argparse.Namespace) -> int:
     from edge_agent.app_reset import reset
 
-    print(reset(_settings(arguments)))
+    print(reset(chosen_settings(arguments)))
     return EXIT_OK
 
 

@@ -43,7 +43,7 @@ TAUGHT = {
 
 @pytest.fixture(autouse=True)
 def _no_machine_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("edge_agent.cli.DEFAULT_PATH", tmp_path / "none.toml")
+    monkeypatch.setattr("edge_agent.cli_config.DEFAULT_PATH", tmp_path / "none.toml")
     monkeypatch.chdir(tmp_path)
 
 

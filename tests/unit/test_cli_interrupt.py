@@ -110,7 +110,7 @@ def test_ctrl_c_elsewhere_is_a_line_and_no_traceback(
     def interrupt(_settings: object) -> dict[str, object]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("edge_agent.cli.DEFAULT_PATH", tmp_path / "none.toml")
+    monkeypatch.setattr("edge_agent.cli_config.DEFAULT_PATH", tmp_path / "none.toml")
     monkeypatch.setattr("edge_agent.app_gateway.ask_status", interrupt)
     assert main(["status"]) == EXIT_INTERRUPTED
     assert capsys.readouterr() == ("", "edge-agent: interrupted\n")
