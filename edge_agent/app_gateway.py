@@ -18,9 +18,9 @@ from edge_agent.app_tls import plane_tls
 from edge_agent.config import (
     Settings,
     command_socket_path,
+    outbox_folder,
     recordings_folder,
     socket_path,
-    state_folder,
 )
 from edge_agent.core.clock import SystemClock, utc_now_ns
 from edge_agent.core.errors import EXIT_OK, EXIT_TRANSIENT
@@ -111,7 +111,7 @@ def _plane_job(settings: Settings) -> PlaneJob | None:
         control=settings.config.control,
         run=secrets.token_hex(_RUN_BYTES),
         socket_path=command_socket_path(settings),
-        folder=state_folder(settings),
+        folder=outbox_folder(settings),
         password=plane_password(settings),
         tls=plane_tls(settings),
     )

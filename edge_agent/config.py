@@ -180,6 +180,12 @@ def recordings_folder(settings: Settings) -> Path:
     return Path(settings.config.state_dir) / "recordings"
 
 
+def outbox_folder(settings: Settings) -> Path:
+    """Where the gateway keeps what must still be answered: a folder of its own, so that it need
+    not be able to write beside the latch."""
+    return Path(settings.config.state_dir) / "outbox"
+
+
 def json_schema() -> dict[str, Any]:
     """JSON Schema of `agent.toml`, published as docs/agent.schema.json."""
     schema: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(Config)))

@@ -31,7 +31,7 @@ class CommandRelay:
     """The port through which commands come."""
 
     def __init__(self, path: Path) -> None:
-        """Listen on `path` (mode 0600); PortError when that cannot be."""
+        """Listen on `path`, as `listen` does; PortError when that cannot be."""
         self._path = path
         self._codec = CommandCodec()
         self._peer: socket.socket | None = None

@@ -82,7 +82,7 @@ class GatewayRelay:
     def __init__(
         self, path: Path, welcome: Welcome, channels: Collection[int], *, drives: bool = False
     ) -> None:
-        """Listen on `path` (mode 0600); accept readings of `channels` only. `drives`: the
+        """Listen on `path`, as `listen` does; accept readings of `channels` only. `drives`: the
         actuators hang on the broker, so the gateway is told every command.
 
         PortError when the path cannot be used or another control process answers on it.

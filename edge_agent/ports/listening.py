@@ -19,7 +19,8 @@ def listen(path: Path, backlog: int) -> socket.socket:
     """A listening socket at `path`, replacing one that nobody listens on any more.
 
     The name appears by rename, after the mode is set and listening began: there is no moment
-    at which others could connect or at which a connect is refused.
+    at which others could connect or at which a connect is refused. Its folder says who may
+    connect: the owner, and the group if that may enter and others may not.
     """
     where = str(path)
     if len(os.fsencode(path)) > _PATH_BYTES_MAX:
@@ -35,7 +36,7 @@ def listen(path: Path, backlog: int) -> socket.socket:
     try:
         fresh.unlink(missing_ok=True)
         sock.bind(str(fresh))
-        fresh.chmod(0o600)
+        fresh.chmod(0o660 if _shared_with_group(path.parent) else 0o600)
         sock.listen(backlog)
         fresh.rename(path)
     except OSError as error:
@@ -46,6 +47,11 @@ def listen(path: Path, backlog: int) -> socket.socket:
             fix="the directory must exist and be writable by this user",
         ) from error
     return sock
+
+
+def _shared_with_group(folder: Path) -> bool:
+    """Whether somebody gave the folder to a group on purpose: 0750 and its like, never 0755."""
+    return folder.stat().st_mode & 0o017 == stat.S_IXGRP
 
 
 def _refuse_unless_free(path: Path) -> None:

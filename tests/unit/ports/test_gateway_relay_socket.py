@@ -26,6 +26,26 @@ def test_the_socket_is_private_and_goes_with_the_relay(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+@pytest.mark.parametrize(
+    ("folder", "socket"),
+    [
+        (0o700, 0o600),
+        (0o750, 0o660),
+        (0o770, 0o660),
+        (0o755, 0o600),
+        (0o711, 0o600),
+        (0o740, 0o600),
+    ],
+)
+def test_a_group_may_connect_where_the_folder_is_the_groups_and_nobody_elses(
+    tmp_path: Path, folder: int, socket: int
+) -> None:
+    tmp_path.chmod(folder)
+    relay = GatewayRelay(tmp_path / "control.sock", WELCOME, ())
+    assert stat.S_IMODE((tmp_path / "control.sock").stat().st_mode) == socket
+    relay.close()
+
+
 def test_closing_leaves_a_successors_socket_alone(tmp_path: Path) -> None:
     path = tmp_path / "control.sock"
     relay = GatewayRelay(path, WELCOME, ())
