@@ -47,6 +47,7 @@ ALLOWED: Mapping[str, str] = MappingProxyType(
         "envelope.py:_follow: comparison 1 Lt: low <= wish <= high": _LONG_WAY,
         "envelope.py:_follow: comparison 2 Lt: low <= wish <= high": _LONG_WAY,
         "envelope.py:_booked: comparison 1 GtE: budget > full": _EQUAL,
+        "envelope.py:_booked: comparison 1 LtE: budget < 0": _EQUAL,
         "envelope.py:_booked: constant + 1: 0 #7": _EQUAL,
         "envelope.py:_booked: boolean: True": _PER_ACTUATOR,
         "envelope.py:_booked: comparison 1 GtE: rest_ns > dt_ns": _EQUAL,

@@ -208,7 +208,7 @@ def _statement_changes(text: str, tokens: list[_Token]) -> Iterator[_Change]:
         told = text[token.start : tokens[end].end]
         span = (token.start, tokens[end].end)
         if token.text == "return":
-            if told not in {"return;", "return 0;"}:
+            if told not in {"return;", "return 0;", "return false;"}:
                 yield _Change("returns 0", token.function, *span, "return 0;", told)
         elif token.text in {"break", "continue"} or _is_action(tokens, at):
             yield _Change("statement deleted", token.function, *span, ";", told)

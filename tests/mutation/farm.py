@@ -64,7 +64,7 @@ class Farm:
 def _started(room: Path) -> subprocess.Popen[str]:
     """A server in a copy of the project as it stands; its tests import the copy.
 
-    Git ignores the library of the device core, so the copy builds its own. Files of its tests
+    Git ignores the libraries of the device core, so the copy builds its own. Files of its tests
     are its own too: pytest clears away old ones, and others may be at work in the usual place.
     """
     own = room / "build/tmp"

@@ -53,8 +53,8 @@ _OPTIONS = (
 _DATA_MAX_BYTES = 2 << 30
 _COMPILE_LIMIT_S = 300
 _LOG = Path("fork.log")  # what the last fork said
-BUILD = ("firmware_bridge/device/build.py",)  # the library of the device core, for Python
-LIBRARY = Path("firmware_bridge/device/targets/host/libeb1.so")
+BUILD = ("firmware_bridge/device/build.py",)  # the libraries of the device core, for Python
+LIBRARIES = Path("firmware_bridge/device/targets/host")
 
 
 class Job(NamedTuple):
@@ -99,13 +99,13 @@ class Witness:
 
 
 def evaluated(job: Job) -> Answer:
-    """The job's answer; the file is as before when this returns, and the library too.
+    """The job's answer; the file is as before when this returns, and the libraries too.
 
-    The library that Python calls is built from the wrong C before any test runs: an older one
-    would be refused, and that refusal would count as a kill.
+    Those that Python calls are built from the wrong C before any test runs: older ones would be
+    refused, and that refusal would count as a kill.
     """
     target = Path(job.path)
-    before = {path: path.read_bytes() for path in (target, LIBRARY)}
+    before = {path: path.read_bytes() for path in (target, *LIBRARIES.glob("*.so"))}
     Path(importlib.util.cache_from_source(job.path)).unlink(missing_ok=True)
     target.write_text(job.source, encoding="utf-8")
     try:
@@ -118,7 +118,7 @@ def evaluated(job: Job) -> Answer:
 
 
 def _compiles(command: list[str]) -> bool:
-    """The command, then the library; False when the compiler refuses either."""
+    """The command, then the libraries; False when the compiler refuses one."""
     for words in (command, [sys.executable, *BUILD]):
         done = subprocess.run(words, capture_output=True, check=False, timeout=_COMPILE_LIMIT_S)
         if done.returncode != 0:

@@ -81,6 +81,7 @@ def c_bodies(text: str) -> list[str]:
         ("return a < g();", ["return a <= g();", "return a >= g();", "return 0;"]),
         ("return a;", ["return 0;"]),
         ("return 0;", ["return (0 + 1);", "return (0 - 1);"]),
+        ("return false;", ["return true;"]),
         ("return -a;", ["return 0;", "return a;"]),
         ("return a - g();", ["return 0;", "return a + g();"]),
         ("return !a && g();", ["return !a || g();", "return 0;", "return a && g();"]),

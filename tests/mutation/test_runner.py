@@ -186,18 +186,20 @@ def c_job(source: str) -> Job:
     return job(source, ["test_of_library.py"], compiler="true", path="core.c")
 
 
-# Stands for the compiler: what the library says is what the C said when it was built.
+# Stands for the compiler: what a library says is what the C said when it was built.
+LIBRARIES = [str(server.LIBRARIES / name) for name in ("a.so", "b.so")]
 BUILDER = f"""\
 import pathlib
 text = pathlib.Path("core.c").read_text()
 assert text != "no C"
-pathlib.Path("{server.LIBRARY}").write_text(text)
+for path in {LIBRARIES}:
+    pathlib.Path(path).write_text(text)
 """
 LIBRARY_TEST = f"""\
 import pathlib
 
 def test_library():
-    assert int(pathlib.Path("{server.LIBRARY}").read_text()) == 2
+    assert [int(pathlib.Path(path).read_text()) for path in {LIBRARIES}] == [2, 2]
 """
 
 ENDS = {
@@ -230,8 +232,9 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Answer]:
     (project / "test_of_it.py").write_text(TEST)
     (project / "core.c").write_text("2")
     (project / "test_of_library.py").write_text(LIBRARY_TEST)
-    (project / server.LIBRARY).parent.mkdir(parents=True)
-    (project / server.LIBRARY).write_text("2")
+    (project / server.LIBRARIES).mkdir(parents=True)
+    for path in LIBRARIES:
+        (project / path).write_text("2")
     (project / server.BUILD[0]).write_text(BUILDER)
     done = subprocess.run(
         [sys.executable, "-m", "tests.mutation.server"],
