@@ -18,22 +18,25 @@ from typing import Any, Protocol
 from edge_agent import __version__, loop
 from edge_agent.app_commands import open_commands
 from edge_agent.app_hardware import hardware_of
+from edge_agent.app_safe_mode import inherited_trip, is_safe_mode
 from edge_agent.config import Settings, recordings_folder, socket_path, state_folder
 from edge_agent.core.clock import NS_PER_S, Clock, SystemClock
-from edge_agent.core.errors import EXIT_OK, EXIT_TRANSIENT, ConfigError, ModelError
+from edge_agent.core.errors import EXIT_OK, EXIT_TRANSIENT, ConfigError, EdgeAgentError, ModelError
 from edge_agent.core.ipc import Welcome
-from edge_agent.core.records import Reason, TickRecord
+from edge_agent.core.records import Reason, Rule, TickRecord
 from edge_agent.decision.agent import Agent, Options
 from edge_agent.decision.fallbacks import fallback_of
+from edge_agent.decision.features import Features
+from edge_agent.decision.policy import NoPolicy, Policy
 from edge_agent.inference.golden import largest_deviation, load_golden
 from edge_agent.inference.manifest import Manifest, features_of, load_manifest
-from edge_agent.inference.session import OnnxPolicy
 from edge_agent.ports.gateway_relay import GatewayRelay
 from edge_agent.ports.protocol import Port
 from edge_agent.service import realtime
 from edge_agent.service.child import ChildProcess
-from edge_agent.service.latch import TripLatch, latch_path, read_trip, require_writable
+from edge_agent.service.latch import Trip, TripLatch, latch_path, require_writable
 from edge_agent.service.notify import TickNotifier, open_notifier
+from edge_agent.service.starts import StartCount, machine_boot
 from edge_agent.service.status import TickStats, status_document
 
 STATUS_EVERY_NS = NS_PER_S
@@ -49,11 +52,17 @@ class LoadedModel:
 
     folder: Path
     manifest: Manifest
-    policy: OnnxPolicy
+    policy: Policy
 
 
 def load_model(settings: Settings, clock: Clock) -> LoadedModel:
-    """The configured model, or the one that ships for the device; ModelError if it is unfit."""
+    """The configured model, or the one that ships for the device; ModelError if it is unfit.
+
+    ONNX Runtime is imported here and no sooner: a build of it that this processor cannot run
+    ends the process, which safe mode has to survive.
+    """
+    from edge_agent.inference.session import OnnxPolicy
+
     configured = settings.config.model.path
     folder = Path(configured) if configured else shipped_model(settings.config.device)
     manifest = load_manifest(folder, settings.compiled)
@@ -103,27 +112,23 @@ def options_of(settings: Settings) -> Options:
     )
 
 
-def _latched_trip(settings: Settings) -> Reason | None:
-    """The trip of an earlier run, said aloud; ConfigError when the next could not be kept."""
-    path = latch_path(state_folder(settings))
-    require_writable(path)
-    trip = read_trip(path)
-    if trip is None:
-        return None
-    sys.stderr.write(
-        f"edge-agent: starts TRIPPED and cannot be armed: {trip.words} ({trip.utc})\n"
-        "  fix: remove the cause, stop this, then `edge-agent reset`\n"
+def watching_agent(settings: Settings, period_ns: int, latched: Reason) -> Agent:
+    """The agent of safe mode: no model, no fallback, and nobody can make it drive."""
+    envelope = settings.envelope
+    features = Features(
+        (), [s.name for s in envelope.sensors], [a.name for a in envelope.actuators]
     )
-    return trip.cause
+    options = Options(fallback=None, monitor=True, latched=latched)
+    return Agent(envelope, NoPolicy(), features, period_ns, options)
 
 
-def hashes_of(settings: Settings, model: LoadedModel) -> dict[str, str]:
+def hashes_of(settings: Settings, model: LoadedModel | None) -> dict[str, str]:
     """Everything that decides what this run may do, as hex digests."""
     return {
         "envelope": settings.envelope.sha256(),
         "compiled_envelope": settings.compiled.sha256(),
         "config": settings.digest,
-        "model": model.manifest.sha256,
+        "model": model.manifest.sha256 if model is not None else "",
     }
 
 
@@ -174,11 +179,24 @@ def run_control(settings: Settings, *, arm: bool, gateway_command: list[str]) ->
 
     `gateway_command` starts the gateway as a child; empty when it is a unit of its own.
     """
+    require_writable(latch_path(state_folder(settings)))
+    starts = StartCount(state_folder(settings), machine_boot(), SystemClock().now_ns())
+    try:
+        code = _control(settings, inherited_trip(settings, starts), arm, gateway_command)
+    except EdgeAgentError:
+        starts.refused()
+        raise
+    starts.ended()
+    return code
+
+
+def _control(settings: Settings, trip: Trip | None, arm: bool, gateway_command: list[str]) -> int:
+    """One run, from its parts to its last word; `trip`: one that nobody has reset."""
     notifier = open_notifier(os.environ)
     clock = SystemClock()
     config = settings.config
-    model = load_model(settings, clock)
-    golden_deviation(model)
+    safe_mode = is_safe_mode(trip)
+    model = None if safe_mode else _proven_model(settings, clock)
     hardware = hardware_of(settings)
     _make_runtime_dir(settings)
     boot = secrets.token_hex(8)
@@ -190,13 +208,14 @@ def run_control(settings: Settings, *, arm: bool, gateway_command: list[str]) ->
         hardware.mqtt_channels,
         drives=hardware.on_broker,
     )
-    plane = open_commands(settings, boot)
+    monitor_only = safe_mode or config.control == "monitor"
+    plane = open_commands(settings, boot, monitor_only=monitor_only)
     ports: dict[str, Port] = {"gateway": relay, **plane.ports, **hardware.ports}
     stats = TickStats(period_ns)
-    latched = _latched_trip(settings)
     latch = TripLatch(latch_path(state_folder(settings)), settings.envelope, boot)
     granted = realtime.set_up(config.loop.realtime_priority)
-    facts = {"boot": boot, "version": __version__, "hashes": hashes, "realtime": granted}
+    facts: dict[str, Any] = {"boot": boot, "version": __version__, "safe_mode": safe_mode}
+    facts |= {"hashes": hashes, "realtime": granted}
     operator = loop.Operator(settings.envelope, arm)
     children = {"gateway_process": ChildProcess(gateway_command)} if gateway_command else {}
     _stop_on_signals(operator, (*children.values(), notifier))
@@ -208,7 +227,7 @@ def run_control(settings: Settings, *, arm: bool, gateway_command: list[str]) ->
     }
     sink = StatusSink(relay, settings, stats, reporting, facts)
     parts = loop.Parts(
-        build_agent(settings, model, period_ns, latched),
+        _agent_of(settings, model, period_ns, trip),
         tuple(ports.values()),
         (*children.values(), sink, latch, TickNotifier(notifier, settings.envelope)),
         clock,
@@ -229,6 +248,23 @@ def run_control(settings: Settings, *, arm: bool, gateway_command: list[str]) ->
         for child in children.values():
             child.stop()
     return _farewell(operator)
+
+
+def _proven_model(settings: Settings, clock: Clock) -> LoadedModel:
+    """The model, once it has given its golden answers here."""
+    model = load_model(settings, clock)
+    golden_deviation(model)
+    return model
+
+
+def _agent_of(
+    settings: Settings, model: LoadedModel | None, period_ns: int, trip: Trip | None
+) -> Agent:
+    """Without a model, one that only watches."""
+    cause = None if trip is None else trip.cause
+    if model is None:
+        return watching_agent(settings, period_ns, cause or Reason(Rule.NOT_EVALUATED))
+    return build_agent(settings, model, period_ns, cause)
 
 
 def _farewell(operator: loop.Operator) -> int:

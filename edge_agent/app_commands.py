@@ -106,14 +106,14 @@ class CommandParts(NamedTuple):
     reporting: Mapping[str, PlaneCommands]
 
 
-def open_commands(settings: Settings, boot: str) -> CommandParts:
-    """The configured plane, or nothing. ConfigError or PortError when it cannot work."""
+def open_commands(settings: Settings, boot: str, *, monitor_only: bool) -> CommandParts:
+    """The configured plane, or nothing; `monitor_only`: no command can make this run drive.
+    ConfigError or PortError when it cannot work."""
     plane = settings.config.plane
     if plane is None:
         return CommandParts(NoCommands(), {}, {})
     keyring = read_keyring(plane, os.environ)
     relay = CommandRelay(command_socket_path(settings))
-    monitor_only = settings.config.control == "monitor"
     office = Office(plane.id, keyring, settings.envelope, monitor_only, frozenset(plane.local_only))
     desk = Desk(office, Sessions(boot, _nonce(), 0))
     log = EventLog(boot, settings.envelope)

@@ -8,6 +8,7 @@ from edge_agent.app_gateway import ask_status
 from edge_agent.config import Settings, state_folder
 from edge_agent.core.errors import PortError, TransientError
 from edge_agent.service.latch import latch_path, read_trip, remove_trip
+from edge_agent.service.starts import forget_crashes
 
 
 def reset(settings: Settings) -> str:
@@ -25,6 +26,7 @@ def reset(settings: Settings) -> str:
         return f"nothing to reset: no trip is kept in {path.parent}"
     try:
         remove_trip(path)
+        forget_crashes(path.parent)
     except OSError as error:
         raise TransientError(
             f"cannot be removed: {error.strerror}", where=str(path), fix="run as its owner"

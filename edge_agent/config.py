@@ -70,11 +70,13 @@ class RecordingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`agent.toml`. `control` monitor: decide and record everything, drive nothing."""
+    """`agent.toml`. `control` monitor: decide and record everything, drive nothing.
+    `after_crashes`: what a start does after five quick ones, watch only or refuse."""
 
     device: str = "air-handler"
     mode: Literal["simulated", "real"] = "simulated"
     control: Literal["enforce", "monitor"] = "enforce"
+    after_crashes: Literal["safe-mode", "stop"] = "safe-mode"
     state_dir: str = "/var/lib/edge-agent"
     runtime_dir: str = "/run/edge-agent"
     loop: LoopConfig = LoopConfig()

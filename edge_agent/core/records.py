@@ -76,6 +76,7 @@ class Rule(IntEnum):
     NOT_FOLLOWED = 49
     TOO_MANY_MISSES = 50
     TRIP_UNREADABLE = 51
+    CRASH_LOOP = 52
 
 
 class Op(IntEnum):

@@ -9,7 +9,7 @@ answers with confidence: no limit on the output can catch that.
 from collections.abc import Sequence
 from typing import Protocol
 
-from edge_agent.core.records import Proposal
+from edge_agent.core.records import Proposal, Reason, Rule
 
 
 class Policy(Protocol):
@@ -17,6 +17,14 @@ class Policy(Protocol):
 
     def propose(self, features: Sequence[float]) -> Proposal:
         """One decision: a float per actuator in its unit, or none and why."""
+
+
+class NoPolicy:
+    """Stands where no model is loaded: it never has a value."""
+
+    def propose(self, features: Sequence[float]) -> Proposal:  # noqa: ARG002 - as every policy
+        """No, and why."""
+        return Proposal(None, 0, (Reason(Rule.NO_MODEL),))
 
 
 def first_outside(

@@ -207,6 +207,9 @@ _SENTENCES: Mapping[Rule, Callable[[_Subject], str]] = MappingProxyType(
         Rule.TRIP_UNREADABLE: lambda s: (
             "the record of the last trip cannot be read, which counts as a trip"
         ),
+        Rule.CRASH_LOOP: lambda s: (
+            f"the program crashed {s.reason.number} times at once: it only watches"
+        ),
         Rule.INTERNAL_ERROR: lambda s: (
             f"internal error: {s.name} came out at {s.value(s.reason.number)}"
         ),

@@ -71,6 +71,7 @@ REACTIONS: Mapping[int, Reaction] = MappingProxyType(
         Rule.NOT_EVALUATED: _TRIP,
         Rule.INTERNAL_ERROR: _TRIP,
         Rule.TRIP_UNREADABLE: _TRIP,
+        Rule.CRASH_LOOP: _TRIP,
         # What a person wants.
         Rule.DISARM_REQUESTED: Reaction(Severity.RAMP, Clears.ARM),
         Rule.STOP_REQUESTED: _TRIP,

@@ -24,6 +24,7 @@ from edge_agent.core.errors import ConfigError
 from edge_agent.core.records import Mode, Reason, Rule, TickRecord
 from edge_agent.decision.words import explain_reason
 from edge_agent.safety.limits import Envelope
+from edge_agent.service.durable import remove_file, replace_file
 
 _FILE: Final = "trip.json"
 _RETRY_S: Final = 5.0
@@ -68,8 +69,33 @@ def read_trip(path: Path) -> Trip | None:
 
 def remove_trip(path: Path) -> None:
     """Forget the trip, also after a power cut. Raises OSError."""
-    path.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    remove_file(path)
+
+
+def make_trip(cause: Reason, envelope: Envelope, boot: str, more: str = "") -> Trip:
+    """A trip that happens now; `more` is added to its words."""
+    return Trip(
+        rule=cause.rule,
+        channel=cause.channel,
+        number=cause.number,
+        words=explain_reason(cause, envelope) + more,
+        utc=_utc_words(utc_now_ns()),
+        boot=boot,
+    )
+
+
+def keep_trip(path: Path, trip: Trip | None) -> bool:
+    """Write the trip through to the disk, or remove it for None; whether that worked. What did
+    not is said on standard error."""
+    try:
+        if trip is not None:
+            replace_file(path, msgspec.json.encode(trip) + b"\n")
+        else:
+            remove_trip(path)
+    except OSError as error:
+        sys.stderr.write(f"edge-agent: {path}: the trip cannot be kept: {error}\n")
+        return False
+    return True
 
 
 def require_writable(path: Path) -> None:
@@ -104,24 +130,14 @@ class TripLatch:
         if tripped == self._tripped:
             return
         self._tripped = tripped
-        self._changes.put(self._trip(tick) if tripped else None)
+        cause = tick.cause or Reason(Rule.NOT_EVALUATED)
+        self._changes.put(make_trip(cause, self._envelope, self._boot) if tripped else None)
 
     def close(self) -> None:
         """Write what is still to be written, within a bounded time."""
         self._closing.set()
         self._changes.put(_STOP)
         self._thread.join(_CLOSE_WITHIN_S)
-
-    def _trip(self, tick: TickRecord) -> Trip:
-        cause = tick.cause or Reason(Rule.NOT_EVALUATED)
-        return Trip(
-            rule=cause.rule,
-            channel=cause.channel,
-            number=cause.number,
-            words=explain_reason(cause, self._envelope),
-            utc=_utc_words(utc_now_ns()),
-            boot=self._boot,
-        )
 
     def _keep(self) -> None:
         """The thread: the newest change is written until it is on the disk."""
@@ -132,34 +148,7 @@ class TripLatch:
                 kept = self._write(change)
 
     def _write(self, change: Trip | str | None) -> bool:
-        try:
-            if isinstance(change, Trip):
-                _replace(self._path, msgspec.json.encode(change) + b"\n")
-            else:
-                remove_trip(self._path)
-        except OSError as error:
-            sys.stderr.write(f"edge-agent: {self._path}: the trip cannot be kept: {error}\n")
-            return False
-        return True
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """The whole content or the old one, whatever happens in between."""
-    temporary = path.with_suffix(".new")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        return keep_trip(self._path, change if isinstance(change, Trip) else None)
 
 
 def _utc_words(utc_ns: int) -> str:
