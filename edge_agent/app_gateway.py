@@ -76,6 +76,10 @@ class FlightRecorder:
         if self._writer is not None:
             self._writer.append(record)
 
+    def status(self) -> dict[str, int | str]:
+        """Of the newest series; empty before the first."""
+        return {} if self._writer is None else self._writer.status()
+
     def close(self) -> None:
         """Release the segment."""
         if self._writer is not None:

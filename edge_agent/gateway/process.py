@@ -45,6 +45,9 @@ class Recorder(Protocol):
     def append(self, record: bytes) -> None:
         """One encoded TickRecord; OSError when it cannot be kept."""
 
+    def status(self) -> dict[str, int | str]:
+        """What became of them, by name: what is taken may still find no room on the disk."""
+
 
 class Manager(Protocol):
     """The service manager, told how this process is; never waits, never raises."""
@@ -146,6 +149,7 @@ class Gateway:
             **self._control.counters(),
             **self._counts,
             **self._intake.counters(),
+            **{f"recording.{name}": value for name, value in self._recorder.status().items()},
             **self._actuators.counters(),
             **({} if self._plane is None else self._plane.counters()),
         }

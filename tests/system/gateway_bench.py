@@ -42,6 +42,9 @@ class ListRecorder:
         self._need_room()
         self.records.append(record)
 
+    def status(self) -> dict[str, int | str]:
+        return {"records_lost": 0, "error": ""}
+
     def _need_room(self) -> None:
         if self.full:
             raise OSError(28, "No space left on device")
