@@ -31,8 +31,10 @@ def make_safe(settings: Settings, clock: Clock, wait_s: float) -> str:
     PortError when it does not say so within `wait_s`: absent, busy, silent or of other firmware.
     """
     serial = settings.config.serial
-    if settings.config.mode == "simulated" or serial is None:
+    if settings.config.mode == "simulated":
         return "simulated hardware: there is nothing to make safe"
+    if serial is None:
+        return "no microcontroller: what hangs on a broker goes safe by its own timer, unconfirmed"
     port = _port(serial, settings.compiled)
     try:
         return _until_safe(port, settings.compiled, clock, wait_s)

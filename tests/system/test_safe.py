@@ -11,9 +11,13 @@ from functools import partial
 from pathlib import Path
 
 import msgpack
+import msgspec
 import pytest
 
+from edge_agent.app_safe import make_safe
 from edge_agent.cli import main
+from edge_agent.config import load
+from edge_agent.core.clock import SystemClock
 from edge_agent.core.errors import EXIT_CONFIG, EXIT_OK, EXIT_TRANSIENT, EXIT_USAGE
 from edge_agent.core.records import Command
 from edge_agent.ports.serial_bridge import SerialBridgePort
@@ -150,6 +154,13 @@ def test_simulated_hardware_needs_nothing(tmp_path: Path) -> None:
     config = tmp_path / "agent.toml"
     config.write_text("", encoding="utf-8")
     assert main(["safe", "--config", str(config)]) == EXIT_OK
+
+
+def test_what_hangs_on_a_broker_is_not_called_confirmed() -> None:
+    found = load(None)
+    config = msgspec.structs.replace(found.config, mode="real", serial=None)
+    words = make_safe(msgspec.structs.replace(found, config=config), SystemClock(), 0.1)
+    assert "by its own timer, unconfirmed" in words
 
 
 def test_a_broken_configuration_names_no_port(tmp_path: Path) -> None:
