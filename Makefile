@@ -20,7 +20,7 @@ DEVICE_LIBRARY := firmware_bridge/device/targets/host/libeb1.so
 GUARDED := edge_agent/safety/*,firmware_bridge/*
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test link-faults differential prove bench model mutate lint format types unit coverage lock clean system-packages firmware bench-link corrupt fuzz test-arm64
+.PHONY: help sim test link-faults differential prove bench model mutate lint format types unit coverage lock clean system-packages firmware bench-link corrupt fuzz test-arm64 test-service
 
 help:  ## this list
 	@echo "edge-autonomy: a quantized model holds a real machine inside a hard-coded envelope"
@@ -59,6 +59,10 @@ prove:  ## Frama-C on the C of the device: every contract, no alarm (installs it
 test-arm64: $(VENV)/.test $(DEVICE_LIBRARY)  ## the agent on an emulated Raspberry Pi: every answer as on this machine (root)
 	@bash .ci/system-packages arm64
 	bash tests/arm64/run.sh
+
+test-service: $(VENV)/.test  ## the units on a real systemd in a container: what dies, hangs, fills up (root, 6 minutes)
+	@bash .ci/system-packages service
+	bash tests/service/run.sh
 
 bench: $(VENV)/.test $(DEVICE_LIBRARY)  ## measure the control process beside a hand-written loop
 	$(BIN)/python bench/envelope.py

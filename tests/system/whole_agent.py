@@ -47,7 +47,8 @@ SAFE = [0, 0, 0, 0]
 _ROOT = Path(__file__).parents[2]
 
 
-def _config(port: int, link: Path) -> str:
+def agent_config(port: int, link: Path) -> str:
+    """A real air handler: its microcontroller at `link`, every other sensor over MQTT."""
     rows = [
         'device = "air-handler"\nmode = "real"\n[loop]\nrate_hz = 10.0\n',
         f'[serial]\nport = "{link}"\nsensors = ["fan_current", "damper_position"]\n',
@@ -73,7 +74,7 @@ class Site:
         self.state, self.err = self.folder / "state", self.folder / "agent.err"
         self.broker = Mosquitto(self.folder)
         self.config = self.folder / "agent.toml"
-        self.config.write_text(_config(self.broker.port, self.link), encoding="utf-8")
+        self.config.write_text(agent_config(self.broker.port, self.link), encoding="utf-8")
         self.fed = dict(FED)
         self._fed_at_s = 0.0
         self._peers: list[MqttPeer] = []
