@@ -1,6 +1,6 @@
 """What a command costs: from sending to the first and last answer, and what a flood does to a tick.
 
-    python bench/plane.py [--commands N] [--flood-s S] [--json]
+    python bench/plane.py [--commands N] [--flood-s S] [--ed25519] [--json]
 
 Mosquitto, `edge-agent run` and its gateway are processes of their own on loopback; the journal is
 on the disk that `--folder` is on, with its fsync. Owns: the stop watch and the table.
@@ -25,6 +25,8 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from bench.mosquitto import Mosquitto
+from edge_agent.authority.ed25519 import public_of
+from edge_agent.authority.seal import Algorithm
 from edge_agent.client import ClientOptions, DeviceClient
 from edge_agent.gateway.control_socket import query_status
 
@@ -45,11 +47,13 @@ class Rig:
 
 
 @contextmanager
-def rig(folder: Path) -> Iterator[Rig]:
+def rig(folder: Path, algorithm: Algorithm) -> Iterator[Rig]:
     """Start everything; end everything."""
     secret = secrets.token_bytes(32)
     keyring, config = folder / "keyring.json", folder / "agent.toml"
-    row = {"kid": "bench", "secret": base64.b64encode(secret).decode(), "roles": ["cmd"]}
+    signs = algorithm == "ed25519"
+    half = base64.b64encode(public_of(secret) if signs else secret).decode()
+    row = {"kid": "bench", "public" if signs else "secret": half, "roles": ["cmd"]}
     keyring.write_text(json.dumps({"ver": 1, "device": DEVICE, "keys": [row]}))
     keyring.chmod(0o600)
     with Mosquitto(folder) as broker:
@@ -62,7 +66,12 @@ def rig(folder: Path) -> Iterator[Rig]:
         environment = {**os.environ, "PYTHONPATH": str(_ROOT)}
         agent = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
         options = ClientOptions(
-            host=broker.host, port=broker.port, device=DEVICE, kid="bench", secret=secret
+            host=broker.host,
+            port=broker.port,
+            device=DEVICE,
+            kid="bench",
+            secret=secret,
+            algorithm=algorithm,
         )
         try:
             with DeviceClient(options) as client:
@@ -167,9 +176,11 @@ def main() -> int:
     parser.add_argument("--commands", type=int, default=200)
     parser.add_argument("--flood-s", type=float, default=12.0)
     parser.add_argument("--folder", type=Path, default=None)
+    parser.add_argument("--ed25519", action="store_true", help="such a key instead of HMAC")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    with TemporaryDirectory(dir=arguments.folder) as name, rig(Path(name)) as one:
+    algorithm: Algorithm = "ed25519" if arguments.ed25519 else "hmac"
+    with TemporaryDirectory(dir=arguments.folder) as name, rig(Path(name), algorithm) as one:
         found: dict[str, object] = {
             "fsync_ms": fsync_ms(Path(name)),
             "disarm": latency(one.client, "disarm", arguments.commands),

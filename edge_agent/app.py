@@ -244,6 +244,7 @@ def _control(settings: Settings, trip: Trip | None, arm: bool, gateway_command: 
     finally:
         for port in ports.values():
             port.close()
+        plane.commands.close()
         latch.close()
         for child in children.values():
             child.stop()

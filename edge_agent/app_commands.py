@@ -13,16 +13,16 @@ from typing import NamedTuple
 from edge_agent import __version__
 from edge_agent.authority.desk import Desk, Office
 from edge_agent.authority.events import EventLog
-from edge_agent.authority.keyring import Keyring, parse_keyring
+from edge_agent.authority.keyring import key_bytes
 from edge_agent.authority.sessions import Sessions
-from edge_agent.config import Settings, command_socket_path
+from edge_agent.config import Settings, command_socket_path, state_folder
 from edge_agent.core.clock import NS_PER_MS, SystemClock, utc_now_ns
 from edge_agent.core.command_ipc import Carried, EventsKept, LinkUp
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.records import Intent, TickRecord
 from edge_agent.gateway.plane_settings import PlaneSettings
 from edge_agent.ports.command_relay import CommandRelay
-from edge_agent.service.private_file import read_private
+from edge_agent.service.keyring_file import KeyringSource, KeyringWatch
 
 _CREDENTIAL = "keyring"
 _NONCE_BYTES = 8
@@ -44,14 +44,20 @@ class NoCommands:
     def publish(self, tick: TickRecord) -> None:
         """Nobody asks."""
 
+    def close(self) -> None:
+        """There is nothing to release."""
+
 
 class PlaneCommands:
     """The desk and the log of events between their socket and the loop."""
 
-    def __init__(self, relay: CommandRelay, desk: Desk, log: EventLog) -> None:
+    def __init__(
+        self, relay: CommandRelay, desk: Desk, log: EventLog, keyrings: KeyringWatch
+    ) -> None:
         self._relay = relay
         self._desk = desk
         self._log = log
+        self._keyrings = keyrings
         self._peer = 0  # the gateway that was met last
 
     def fileno(self) -> int | None:
@@ -60,6 +66,9 @@ class PlaneCommands:
 
     def serve(self, now_ns: int) -> None:
         """Judge what has come, and answer."""
+        keyring = self._keyrings.take()
+        if keyring is not None:
+            self._desk.replace_keyring(keyring)
         for message in self._relay.take():
             match message:
                 case LinkUp(number=number):
@@ -94,8 +103,12 @@ class PlaneCommands:
             self._log.sent(happened.seq)
 
     def status(self) -> dict[str, int | str]:
-        """Every outcome, counted."""
-        return {**self._desk.counters(), **self._log.counters()}
+        """Every outcome, counted, and the keyring."""
+        return {**self._desk.counters(), **self._log.counters(), **self._keyrings.status()}
+
+    def close(self) -> None:
+        """Look at no keyring any more."""
+        self._keyrings.close()
 
 
 class CommandParts(NamedTuple):
@@ -112,18 +125,22 @@ def open_commands(settings: Settings, boot: str, *, monitor_only: bool) -> Comma
     plane = settings.config.plane
     if plane is None:
         return CommandParts(NoCommands(), {}, {})
-    keyring = read_keyring(plane, os.environ)
+    keyrings = KeyringWatch(keyring_source(plane, os.environ, state_folder(settings)))
     relay = CommandRelay(command_socket_path(settings))
-    office = Office(plane.id, keyring, settings.envelope, monitor_only, frozenset(plane.local_only))
+    office = Office(
+        plane.id, keyrings.first, settings.envelope, monitor_only, frozenset(plane.local_only)
+    )
     desk = Desk(office, Sessions(boot, _nonce(), 0))
     log = EventLog(boot, settings.envelope)
     log.note("started", "info", {"agent": __version__}, (SystemClock().now_ns(), _utc_ms()))
-    commands = PlaneCommands(relay, desk, log)
+    commands = PlaneCommands(relay, desk, log, keyrings)
     return CommandParts(commands, {"commands": relay}, {"authority": commands})
 
 
-def read_keyring(plane: PlaneSettings, environment: Mapping[str, str]) -> Keyring:
-    """From `keyring_file`, or the systemd credential; refused when others could read it."""
+def keyring_source(
+    plane: PlaneSettings, environment: Mapping[str, str], state_dir: Path
+) -> KeyringSource:
+    """`keyring_file`, or the systemd credential; ConfigError when there is neither."""
     folder = environment.get("CREDENTIALS_DIRECTORY", "")
     if not plane.keyring_file and not folder:
         raise ConfigError(
@@ -132,7 +149,7 @@ def read_keyring(plane: PlaneSettings, environment: Mapping[str, str]) -> Keyrin
             fix="set it, or give the service LoadCredential=keyring:/etc/edge-agent/keyring.json",
         )
     path = Path(plane.keyring_file) if plane.keyring_file else Path(folder) / _CREDENTIAL
-    return parse_keyring(read_private(path), plane.id, f"keyring {path}")
+    return KeyringSource(path, plane.id, key_bytes(plane.root_key) or b"", state_dir)
 
 
 def _utc_ms() -> int:

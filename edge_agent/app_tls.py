@@ -7,8 +7,8 @@ process, which has no network and no use for TLS.
 import os
 import ssl
 
-from edge_agent.app_commands import read_keyring
-from edge_agent.config import Settings
+from edge_agent.app_commands import keyring_source
+from edge_agent.config import Settings, state_folder
 from edge_agent.service.tls import tls_context
 
 
@@ -25,7 +25,7 @@ def check_plane_files(settings: Settings) -> str:
     plane = settings.config.plane
     if plane is None:
         return "none"
-    keyring = read_keyring(plane, os.environ)
+    keyring = keyring_source(plane, os.environ, state_folder(settings)).check()
     tls = "TLS" if plane_tls(settings) is not None else "no TLS"
     keys = f"{len(keyring.keys)} keys, version {keyring.version}"
     return f"{plane.id} at {plane.host}:{plane.port}, {tls}, {keys}"

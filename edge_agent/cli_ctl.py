@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from edge_agent.cli_shared import Verbs, broker_address, print_json
+from edge_agent.cli_keys import add_keys
+from edge_agent.cli_shared import Verbs, print_json
 from edge_agent.core.errors import EXIT_OK, EXIT_TRANSIENT
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def add_ctl(verbs: Verbs) -> None:
     cancel = _add(operations, "cancel", "end a command before it is done")
     cancel.add_argument("id")
     _add(operations, "watch", "print status and answers as they come, until Ctrl-C")
-    _add_keys(operations)
+    add_keys(operations)
 
 
 def _add(verbs: Verbs, name: str, summary: str) -> argparse.ArgumentParser:
@@ -97,6 +98,12 @@ def _add(verbs: Verbs, name: str, summary: str) -> argparse.ArgumentParser:
         default=os.environ.get("EDGE_AGENT_KEY"),
         metavar="FILE",
         help="one's own key of the device (default: $EDGE_AGENT_KEY)",
+    )
+    parser.add_argument(
+        "--device",
+        default="",
+        metavar="ID",
+        help="another device at which this key is enrolled (default: the key file's)",
     )
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")
     if name != "watch":
@@ -111,7 +118,8 @@ def _command(arguments: argparse.Namespace) -> int:
 
     op = "ping" if arguments.op == "status" else arguments.op
     args = _args(arguments)
-    with DeviceClient(read_key(arguments.key, getpass.getuser()[:64])) as device:
+    options = read_key(arguments.key, getpass.getuser()[:64], arguments.device)
+    with DeviceClient(options) as device:
         # Time for the longest operation: a disarm waits for a ramp.
         within_s = {"arm": args.get("within_s", 0.0) + 5.0, "disarm": 125.0}.get(op, 5.0)
         if op == "manual":
@@ -174,7 +182,7 @@ def _watch(arguments: argparse.Namespace) -> int:
     from edge_agent.client import DeviceClient
     from edge_agent.client.key_file import read_key
 
-    with DeviceClient(read_key(arguments.key, "")) as device:
+    with DeviceClient(read_key(arguments.key, "", arguments.device)) as device:
         while not sys.stdout.closed:
             for message in device.listen(_WATCH_S):
                 print(_line(message, as_json=arguments.json), flush=True)
@@ -193,44 +201,3 @@ def _line(message: Any, *, as_json: bool) -> str:
 
 def _plain(outcome: Any) -> dict[str, Any]:
     return {name: getattr(outcome, name) for name in outcome.__struct_fields__}
-
-
-def _add_keys(operations: Verbs) -> None:
-    keys = operations.add_parser("keys", help="make keys", description="Make keys.")
-    verbs = keys.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    new = verbs.add_parser(
-        "new",
-        help="make one key, and enrol it for a device",
-        description="Writes two files: DEVICE.keyring.json, to be installed on the device as its"
-        " keyring_file, with a row more than before; and DEVICE.KID.key.json, for the key's owner."
-        " Keep both away from everybody else.",
-    )
-    new.add_argument("--device", required=True, metavar="ID", help="[plane] id of the device")
-    new.add_argument("--kid", required=True, metavar="ID", help="name of the key: its owner")
-    new.add_argument(
-        "--role", choices=("cmd", "stop"), default="cmd", help="all, or only what makes it safe"
-    )
-    new.add_argument("--op", action="append", default=[], help="only this operation (repeatable)")
-    new.add_argument(
-        "--broker", default="127.0.0.1:1883", metavar="HOST:PORT", help="(default: %(default)s)"
-    )
-    new.add_argument("--folder", type=Path, default=Path(), help="where (default: here)")
-    new.set_defaults(verb=_new_key)
-
-
-def _new_key(arguments: argparse.Namespace) -> int:
-    from edge_agent.client.key_file import NewKey, make_key
-
-    host, port = broker_address(arguments.broker)
-    new = NewKey(
-        device=arguments.device,
-        kid=arguments.kid,
-        role=arguments.role,
-        ops=tuple(arguments.op),
-        host=host,
-        port=port,
-    )
-    made = make_key(new, arguments.folder)
-    print(f"{made.keyring}  for the device (version {made.version}; restart its agent)")
-    print(f"{made.key}  for {arguments.kid}")
-    return EXIT_OK

@@ -32,13 +32,14 @@ from edge_agent.authority.ruling import FAILED, REJECTED, Admitted, Refused, Sit
 from edge_agent.authority.seal import Sealed, is_genuine, open_seal
 from edge_agent.authority.sessions import Sessions
 from edge_agent.core.command_ipc import MAX_SEALED_BYTES, Answer, Carried, Standing
-from edge_agent.core.records import Intent, Mode, TickRecord
+from edge_agent.core.records import Intent, Mode, Op, TickRecord
 from edge_agent.safety.limits import Envelope
 
 ACCEPTED: Final = "accepted"
 RUNNING: Final = "running"
 DONE: Final = "done"
 CANCELLED: Final = "cancelled"
+_MAKES_SAFE: Final = (Op.DISARM, Op.STOP)
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 _AT_REST: Final = (int(Mode.SAFE), int(Mode.TRIPPED))
 _REFUSALS_KEPT: Final = 64
@@ -86,6 +87,21 @@ class Desk:
         self._refusals.clear()
         return taken
 
+    def replace_keyring(self, keyring: Keyring) -> None:
+        """From now on these keys. What a key began that it may not ask for any more ends, unless
+        it makes the device safe. Counters stay: a key that comes back is no new one."""
+        before, self._keyring = self._keyring, keyring
+        for pending in self._pending:
+            ticket, operation = pending.ticket, pending.operation
+            key = keyring.keys.get(ticket.kid)
+            may = (
+                key is not None
+                and key.material == before.keys[ticket.kid].material
+                and key.may(ticket.op, operation.roles)
+            )
+            if not may and pending.can_be_cancelled and operation.intent not in _MAKES_SAFE:
+                pending.cancelled = True
+
     def receive(self, carried: Carried, now_ns: int) -> Answer:
         """Judge one message: the end of it, or `accepted`."""
         self._now_ns = max(self._now_ns, now_ns)
@@ -98,7 +114,7 @@ class Desk:
         known = self._memory.find(body.id)
         if known is not None:
             return self._again(carried, body, sealed, known)
-        ticket = Ticket(carried.row, body.id, sealed.sig)
+        ticket = Ticket(carried.row, body.id, sealed.sig, sealed.kid, body.op)
         source = f"plane:{sealed.kid}:{body.by}" if body.by else f"plane:{sealed.kid}"
         ruling = self._judge(carried, body, sealed.kid, source)
         if isinstance(ruling, Refused):
@@ -150,7 +166,7 @@ class Desk:
         key = self._keyring.keys.get(sealed.kid)
         if key is None:
             return "unknown_key"
-        if not is_genuine(key.secret, carried.topic, sealed):
+        if not is_genuine(key.algorithm, key.material, carried.topic, sealed):
             return "bad_signature"
         body = decode_body(sealed.body)
         return "bad_body" if body is None else (sealed, body)

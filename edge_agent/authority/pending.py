@@ -21,6 +21,8 @@ class Ticket:
     row: int
     command_id: str
     sig: bytes
+    kid: str
+    op: str
 
 
 @dataclass(slots=True)

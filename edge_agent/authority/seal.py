@@ -7,9 +7,13 @@ canonical form is needed, and with the topic, so that a message is worth nothing
 
 import hashlib
 import hmac
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
+
+from edge_agent.authority import ed25519
+
+Algorithm = Literal["hmac", "ed25519"]
 
 _CONTEXT: Final = b"edge-cmd-v1\0"
 
@@ -30,17 +34,27 @@ def open_seal(data: bytes) -> Sealed | None:
         return None
 
 
-def signature(secret: bytes, topic: str, body: bytes) -> bytes:
-    """HMAC-SHA256 over context, topic and body; 32 bytes."""
-    message = _CONTEXT + topic.encode() + b"\0" + body
+def signature(algorithm: Algorithm, secret: bytes, topic: str, body: bytes) -> bytes:
+    """Over context, topic and body: HMAC-SHA256, 32 bytes, or Ed25519, 64. `secret`: 32 bytes."""
+    message = _message(topic, body)
+    if algorithm == "ed25519":
+        return ed25519.sign(secret, message)
     return hmac.new(secret, message, hashlib.sha256).digest()
 
 
-def seal(secret: bytes, kid: str, topic: str, body: bytes) -> bytes:
+def is_genuine(algorithm: Algorithm, material: bytes, topic: str, sealed: Sealed) -> bool:
+    """Whether the owner of the key sent this body to this topic. `material`: the secret of HMAC,
+    or the public half of Ed25519; which of the two, the keyring says and never the message."""
+    if algorithm == "ed25519":
+        return ed25519.is_signed(material, _message(topic, sealed.body), sealed.sig)
+    mac = signature("hmac", material, topic, sealed.body)
+    return hmac.compare_digest(mac, sealed.sig)
+
+
+def seal(secret: bytes, kid: str, topic: str, body: bytes, algorithm: Algorithm = "hmac") -> bytes:
     """What goes onto `topic`."""
-    return msgspec.msgpack.encode(Sealed(body, signature(secret, topic, body), kid))
+    return msgspec.msgpack.encode(Sealed(body, signature(algorithm, secret, topic, body), kid))
 
 
-def is_genuine(secret: bytes, topic: str, sealed: Sealed) -> bool:
-    """Whether the owner of the key sent this body to this topic."""
-    return hmac.compare_digest(signature(secret, topic, sealed.body), sealed.sig)
+def _message(topic: str, body: bytes) -> bytes:
+    return _CONTEXT + topic.encode() + b"\0" + body

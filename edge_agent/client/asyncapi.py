@@ -16,7 +16,9 @@ from edge_agent.authority.topics import ALL_STOP, topics_of
 
 _REF: Final = "#/components/schemas/{name}"
 _PAYLOADS: Final = (Status, Body, Reply, Meta, Telemetry, Event)
-_SEALED: Final = "msgpack [body, sig, kid]: body is a packed Body, sig is HMAC-SHA256, kid is text"
+_SEALED: Final = (
+    "msgpack [body, sig, kid]: body is a packed Body, sig is HMAC-SHA256 or Ed25519, kid is text"
+)
 
 
 def asyncapi(version: str) -> dict[str, Any]:

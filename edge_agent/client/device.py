@@ -20,7 +20,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge_agent.authority.body import MAX_TTL_MS
-from edge_agent.authority.seal import seal
+from edge_agent.authority.seal import Algorithm, seal
 from edge_agent.authority.topics import ALL, ALL_STOP, topics_of
 from edge_agent.client.outcome import Outcome
 from edge_agent.core.clock import NS_PER_MS, NS_PER_S, SystemClock, utc_now_ns
@@ -59,6 +59,7 @@ class ClientOptions:
     device: str
     kid: str
     secret: bytes = field(repr=False)
+    algorithm: Algorithm = "hmac"
     by: str = ""
     username: str = ""
     password: str = field(default="", repr=False)
@@ -154,7 +155,7 @@ class DeviceClient:
             "by": self._options.by,
         }
         packed = msgspec.msgpack.encode(body)
-        sealed = seal(self._options.secret, self._options.kid, ALL_STOP, packed)
+        sealed = self._seal(ALL_STOP, packed)
         self._client.publish(ALL_STOP, sealed, qos=1)
         return self.wait(str(body["id"]), within_s)
 
@@ -192,9 +193,13 @@ class DeviceClient:
 
     def publish(self, body: bytes, *, retain: bool = False) -> bytes:
         """Seal and send a body as it is; what went onto the wire."""
-        sealed = seal(self._options.secret, self._options.kid, self._topics.cmd, body)
+        sealed = self._seal(self._topics.cmd, body)
         self._client.publish(self._topics.cmd, sealed, qos=1, retain=retain)
         return sealed
+
+    def _seal(self, topic: str, body: bytes) -> bytes:
+        options = self._options
+        return seal(options.secret, options.kid, topic, body, options.algorithm)
 
     def wait(self, command_id: str, within_s: float) -> Outcome:
         """The last answer to this command."""

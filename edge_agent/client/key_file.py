@@ -5,27 +5,21 @@ not: print a secret.
 """
 
 import base64
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from edge_agent.authority.keyring import (
-    SECRET_BYTES,
-    KeyringDocument,
-    KeyRow,
-    Role,
-    parse_keyring,
-)
+from edge_agent.authority import ed25519
+from edge_agent.authority.keyring import KEY_BYTES, KeyRow, Role, key_bytes
+from edge_agent.authority.seal import Algorithm
 from edge_agent.authority.topics import is_id
 from edge_agent.client.device import ClientOptions
+from edge_agent.client.keyring_edit import read_document, with_row, write_keyring, write_private
 from edge_agent.core.errors import ConfigError
 from edge_agent.service.private_file import read_private
 from edge_agent.service.tls import tls_context
-
-_OWNER_ONLY = 0o600
 
 
 class KeyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,6 +28,7 @@ class KeyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     device: str
     kid: str
     secret: str
+    algorithm: Algorithm = "hmac"
     host: str = "127.0.0.1"
     port: int = 1883
     username: str = ""
@@ -48,7 +43,8 @@ class KeyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewKey:
-    """A key to be made. `ops` empty: every operation of the role."""
+    """A key to be put into a keyring. `ops` empty: every operation of the role. `root`: the
+    root's key file, to sign the keyring with."""
 
     device: str
     kid: str
@@ -56,15 +52,18 @@ class NewKey:
     ops: tuple[str, ...] = ()
     host: str = "127.0.0.1"
     port: int = 1883
+    algorithm: Algorithm = "hmac"
+    root: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """Where the two halves are."""
+    """Where the two halves are. `public`: of an Ed25519 key, to enrol it elsewhere."""
 
     keyring: Path
     key: Path
     version: int
+    public: str = ""
 
 
 def make_key(new: NewKey, folder: Path) -> Made:
@@ -73,49 +72,76 @@ def make_key(new: NewKey, folder: Path) -> Made:
     The keyring is made, or gets a new row and version. ConfigError when the key is there
     already or a file cannot be used.
     """
+    seed = secrets.token_bytes(KEY_BYTES)
+    secret, public = base64.b64encode(seed).decode(), ""
+    if new.algorithm == "ed25519":
+        public = base64.b64encode(ed25519.public_of(seed)).decode()
+    key = folder / f"{new.device}.{new.kid}.key.json"
+    if key.exists():
+        raise ConfigError(
+            f"there is a key {new.kid!r} already", where=str(key), fix="choose another id"
+        )
+    made = _add_row(new, folder, ("", public) if public else (secret, ""))
+    owned = KeyFile(
+        device=new.device,
+        kid=new.kid,
+        secret=secret,
+        algorithm=new.algorithm,
+        host=new.host,
+        port=new.port,
+    )
+    write_private(key, msgspec.json.encode(owned))
+    return Made(made.keyring, key, made.version, public)
+
+
+def enrol(new: NewKey, folder: Path, public: str) -> Made:
+    """Put an Ed25519 key that its owner has made into another device's keyring, by its public
+    half in base64."""
+    if key_bytes(public) is None:
+        raise ConfigError(
+            "is not the public half of a key",
+            where="--public",
+            fix="copy it from what `edge-agent ctl keys new --ed25519` printed",
+        )
+    return _add_row(new, folder, ("", public))
+
+
+def _add_row(new: NewKey, folder: Path, halves: tuple[str, str]) -> Made:
     for what, text in (("device", new.device), ("kid", new.kid)):
         if not is_id(text):
             raise ConfigError(
                 f"{text!r} cannot be an id", where=f"--{what}", fix="1 to 64 of a-z 0-9 _ -"
             )
-    keyring, key = (
-        folder / f"{new.device}.keyring.json",
-        folder / f"{new.device}.{new.kid}.key.json",
-    )
-    document = KeyringDocument(ver=0, device=new.device, keys=())
-    if keyring.exists():
-        data = read_private(keyring)
-        parse_keyring(data, new.device, str(keyring))
-        document = msgspec.json.decode(data, type=KeyringDocument)
-    if key.exists() or any(row.kid == new.kid for row in document.keys):
-        raise ConfigError(
-            f"there is a key {new.kid!r} already", where=str(keyring), fix="choose another id"
-        )
-    secret = base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
-    row = KeyRow(kid=new.kid, secret=secret, roles=(new.role,), ops=new.ops)
-    document = KeyringDocument(ver=document.ver + 1, device=new.device, keys=(*document.keys, row))
-    owned = KeyFile(device=new.device, kid=new.kid, secret=secret, host=new.host, port=new.port)
-    _write_private(key, msgspec.json.encode(owned))
-    _write_private(keyring, msgspec.json.encode(document))
-    return Made(keyring, key, document.ver)
+    secret, public = halves
+    row = KeyRow(kid=new.kid, secret=secret, public=public, roles=(new.role,), ops=new.ops)
+    path = folder / f"{new.device}.keyring.json"
+    document = with_row(read_document(path, new.device), row, path)
+    write_keyring(path, document, new.root)
+    return Made(path, Path(), document.ver, public)
 
 
-def read_key(path: Path, by: str) -> ClientOptions:
-    """How to command the device of this key file; ConfigError when it cannot be used."""
+def read_key(path: Path, by: str, device: str = "") -> ClientOptions:
+    """How to command the device of this key file, or another one at which an Ed25519 key is
+    enrolled; ConfigError when it cannot be used."""
     data = read_private(path)
     try:
         key = msgspec.json.decode(data, type=KeyFile)
-        secret = base64.b64decode(key.secret, validate=True)
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
+        secret = key_bytes(key.secret)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        secret = None
+    if secret is None:
         raise ConfigError(
             "is not a key file", where=str(path), fix="make one with `edge-agent ctl keys new`"
-        ) from None
+        )
+    if key.algorithm == "ed25519":
+        ed25519.require()
     return ClientOptions(
         host=key.host,
         port=key.port,
-        device=key.device,
+        device=device or key.device,
         kid=key.kid,
         secret=secret,
+        algorithm=key.algorithm,
         by=by,
         username=key.username,
         password=key.password,
@@ -125,20 +151,3 @@ def read_key(path: Path, by: str) -> ClientOptions:
 
 def _beside(path: Path, name: str) -> str:
     return str(path.parent / name) if name else ""
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    """The whole content or the old one, never readable by others."""
-    fresh = path.with_name(f".{path.name}.new")
-    try:
-        fresh.unlink(missing_ok=True)
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.format(content, indent=2) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot be written: {error.strerror}", where=str(path), fix="choose another --folder"
-        ) from error

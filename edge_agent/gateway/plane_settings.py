@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from edge_agent.authority.keyring import key_bytes
 from edge_agent.authority.operations import CAN_BE_LOCAL_ONLY
 from edge_agent.authority.topics import is_id
 from edge_agent.core.errors import ConfigError
@@ -16,7 +17,8 @@ TELEMETRY_RATE_HZ: Final = (0.01, 20.0)  # least and most
 
 class PlaneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The `[plane]` section. `id` is the device's own in the fleet. Without `keyring_file` the
-    keyring is the systemd credential `keyring`. A `ca_file` makes it TLS; `cert_file` and
+    keyring is the systemd credential `keyring`; with a `root_key`, the public half in base64, it
+    must be signed. A `ca_file` makes it TLS; `cert_file` and
     `key_file` prove to the broker who this is. The operations in `local_only` are refused from
     afar, whoever asks."""
 
@@ -26,6 +28,7 @@ class PlaneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     username: str = ""
     password_file: str = ""
     keyring_file: str = ""
+    root_key: str = ""
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
@@ -53,6 +56,12 @@ def check_plane(plane: PlaneSettings) -> None:
                 where="plane.local_only",
                 fix=f"choose of: {', '.join(sorted(CAN_BE_LOCAL_ONLY))}",
             )
+    if plane.root_key and key_bytes(plane.root_key) is None:
+        raise ConfigError(
+            "is not the public half of a key",
+            where="plane.root_key",
+            fix="copy it from what `edge-agent ctl keys root` printed",
+        )
     if not plane.host:
         raise ConfigError("is empty", where="plane.host", fix="name or address of the broker")
     for name, value, least, most in (

@@ -46,7 +46,7 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
         "safety": _room("core", pure=True),
         "mission": _room("core safety", pure=True),
         "decision": _room("core safety mission", "numpy", pure=True),
-        "authority": _room("core safety decision", "msgspec", pure=True),
+        "authority": _room("core safety decision", "msgspec nacl", pure=True),
         # L2: the world. These rooms do not know each other.
         "inference": _room(_L1, "numpy onnxruntime msgspec"),
         "ports": _room(_L1, "firmware_bridge msgspec"),
@@ -70,6 +70,7 @@ OWNERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "time": ("edge_agent/core/clock.py",),
         # The gateway's connections, and the one of a program that commands devices.
         "paho": ("edge_agent/client/device.py", "edge_agent/gateway/session.py"),
+        "nacl": ("edge_agent/authority/ed25519.py",),
         "onnxruntime": ("edge_agent/inference/session.py",),
         # The outside world's handles.
         "termios": ("firmware_bridge/serial_port.py",),
@@ -86,8 +87,13 @@ OWNERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "edge_agent/service/notify.py",
         ),
         # Paho's thread in the gateway process, and in the control process one that sleeps but
-        # for a trip; one child of control, the gateway itself. A compiler, while it is installed.
-        "threading": ("edge_agent/gateway/session.py", "edge_agent/service/latch.py"),
+        # for a trip and one that looks at the keyring's file; one child of control, the gateway
+        # itself. A compiler, while it is installed.
+        "threading": (
+            "edge_agent/gateway/session.py",
+            "edge_agent/service/keyring_file.py",
+            "edge_agent/service/latch.py",
+        ),
         "subprocess": ("edge_agent/service/child.py", "firmware_bridge/device/build.py"),
         "signal": (
             "edge_agent/app.py",

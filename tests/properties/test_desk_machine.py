@@ -55,7 +55,7 @@ class DeskMachine(RuleBasedStateMachine):
 
     @rule(
         op=st.sampled_from(OPS),
-        kid=st.sampled_from(("ops", "halt", "pinger")),
+        kid=st.sampled_from(("ops", "halt", "pinger", "signer")),
         age_ms=st.integers(0, 400),
         ttl=st.sampled_from((1, 50, 300, 5000)),
         wrong=st.sampled_from(({}, {}, {}, {"sess": "old"}, {"dev": "ahu-8"}, {"dry": True})),

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from bench.mosquitto import Mosquitto
+from edge_agent.authority.seal import Algorithm
 from edge_agent.client import ClientOptions, DeviceClient
 from edge_agent.core.errors import PortError
 from edge_agent.gateway.control_socket import query_status
@@ -48,6 +49,7 @@ class PlaneSite:
         self.folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="plane-")))
         self.secrets = {kid: secrets.token_bytes(32) for kid in ("ops", "halt")}
         self.keyring = self.folder / "keyring.json"
+        self.algorithms: dict[str, Algorithm] = {}
         self.write_keyring(0o600)
         self.broker = Mosquitto(self.folder, _BROKER.replace("FOLDER", str(self.folder)))
         self.config = self.folder / "agent.toml"
@@ -133,6 +135,7 @@ class PlaneSite:
             kid=kid,
             secret=self.secrets[kid],
             by="tester",
+            algorithm=self.algorithms.get(kid, "hmac"),
         )
         self._clients.append(DeviceClient(options))
         return self._clients[-1]

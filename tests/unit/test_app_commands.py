@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.app_commands import read_keyring
+from edge_agent.app_commands import keyring_source
 from edge_agent.core.errors import ConfigError
 from edge_agent.gateway.plane_settings import PlaneSettings
 
+STATE = Path("/nowhere")  # an unsigned keyring leaves no note
 DOCUMENT = json.dumps({"ver": 4, "device": "ahu-7", "keys": []})
 
 
@@ -21,18 +22,18 @@ def _write(path: Path, mode: int = 0o600) -> Path:
 def test_the_configured_file_is_read(tmp_path: Path) -> None:
     path = _write(tmp_path / "k.json")
     plane = PlaneSettings(id="ahu-7", keyring_file=str(path))
-    assert read_keyring(plane, {}).version == 4
+    assert keyring_source(plane, {}, STATE).read().version == 4
 
 
 def test_else_the_credential_of_the_service(tmp_path: Path) -> None:
     _write(tmp_path / "keyring", 0o400)
     folder = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
-    assert read_keyring(PlaneSettings(id="ahu-7"), folder).version == 4
+    assert keyring_source(PlaneSettings(id="ahu-7"), folder, STATE).read().version == 4
 
 
 def test_without_either_it_says_what_to_do() -> None:
     with pytest.raises(ConfigError, match="LoadCredential") as caught:
-        read_keyring(PlaneSettings(id="ahu-7"), {})
+        keyring_source(PlaneSettings(id="ahu-7"), {}, STATE).read()
     assert caught.value.exit_code == 78
 
 
@@ -40,16 +41,16 @@ def test_without_either_it_says_what_to_do() -> None:
 def test_a_file_that_others_may_touch_is_refused(tmp_path: Path, mode: int) -> None:
     path = _write(tmp_path / "k.json", mode)
     with pytest.raises(ConfigError, match="others can read or write it"):
-        read_keyring(PlaneSettings(id="ahu-7", keyring_file=str(path)), {})
+        keyring_source(PlaneSettings(id="ahu-7", keyring_file=str(path)), {}, STATE).read()
 
 
 def test_a_folder_or_nothing_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none"):
         with pytest.raises(ConfigError, match="cannot be read"):
-            read_keyring(PlaneSettings(id="ahu-7", keyring_file=str(path)), {})
+            keyring_source(PlaneSettings(id="ahu-7", keyring_file=str(path)), {}, STATE).read()
 
 
 def test_another_devices_keyring_is_refused(tmp_path: Path) -> None:
     path = _write(tmp_path / "k.json")
     with pytest.raises(ConfigError, match="not of 'ahu-8'"):
-        read_keyring(PlaneSettings(id="ahu-8", keyring_file=str(path)), {})
+        keyring_source(PlaneSettings(id="ahu-8", keyring_file=str(path)), {}, STATE).read()

@@ -8,6 +8,7 @@ import msgspec
 
 from edge_agent.authority import desk
 from edge_agent.authority.desk import Desk
+from edge_agent.authority.ed25519 import public_of
 from edge_agent.authority.keyring import Key, Keyring
 from edge_agent.authority.seal import seal
 from edge_agent.authority.sessions import Sessions
@@ -31,13 +32,16 @@ MS = 1_000_000
 S = 1_000 * MS
 T0 = 1_000 * S
 TOPIC = topics_of("ahu-7").cmd
-SECRETS = {kid: hashlib.sha256(kid.encode()).digest() for kid in ("ops", "halt", "pinger")}
+SECRETS = {
+    kid: hashlib.sha256(kid.encode()).digest() for kid in ("ops", "halt", "pinger", "signer")
+}
 KEYRING = Keyring(
     1,
     {
         "ops": Key(SECRETS["ops"], frozenset({"cmd"}), frozenset()),
         "halt": Key(SECRETS["halt"], frozenset({"stop"}), frozenset()),
         "pinger": Key(SECRETS["pinger"], frozenset({"cmd"}), frozenset({"ping"})),
+        "signer": Key(public_of(SECRETS["signer"]), frozenset({"cmd"}), frozenset(), "ed25519"),
     },
 )
 BOOT, SESSION = "b" * 16, "5" * 16
@@ -74,7 +78,9 @@ class Office:
         return {k: v for k, v in (good | changes).items() if v is not None}
 
     def sealed(self, op: str, kid: str = "ops", /, topic: str = TOPIC, **changes: Any) -> bytes:
-        return seal(SECRETS[kid], kid, topic, msgspec.msgpack.encode(self.body(op, **changes)))
+        body = msgspec.msgpack.encode(self.body(op, **changes))
+        algorithm = KEYRING.keys[kid].algorithm
+        return seal(SECRETS[kid], kid, topic, body, algorithm)
 
     def hand_in(self, sealed: bytes, **changes: Any) -> Answer:
         """One message, as a gateway carries it."""

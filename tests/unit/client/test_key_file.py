@@ -19,7 +19,7 @@ def test_both_halves_hold_the_same_secret(tmp_path: Path) -> None:
     made = make_key(NEW, tmp_path)
     keyring = parse_keyring(made.keyring.read_bytes(), "ahu-7", "k")
     options = read_key(made.key, "alice")
-    assert keyring.keys["alice"].secret == options.secret
+    assert keyring.keys["alice"].material == options.secret
     assert (options.host, options.port, options.device) == ("broker", 1884, "ahu-7")
 
 
