@@ -90,13 +90,13 @@ class Desk:
     def replace_keyring(self, keyring: Keyring) -> None:
         """From now on these keys. What a key began that it may not ask for any more ends, unless
         it makes the device safe. Counters stay: a key that comes back is no new one."""
-        before, self._keyring = self._keyring, keyring
+        self._keyring = keyring
         for pending in self._pending:
             ticket, operation = pending.ticket, pending.operation
             key = keyring.keys.get(ticket.kid)
             may = (
                 key is not None
-                and key.material == before.keys[ticket.kid].material
+                and key.material == ticket.key.material
                 and key.may(ticket.op, operation.roles)
             )
             if not may and pending.can_be_cancelled and operation.intent not in _MAKES_SAFE:
@@ -114,7 +114,8 @@ class Desk:
         known = self._memory.find(body.id)
         if known is not None:
             return self._again(carried, body, sealed, known)
-        ticket = Ticket(carried.row, body.id, sealed.sig, sealed.kid, body.op)
+        key = self._keyring.keys[sealed.kid]
+        ticket = Ticket(carried.row, body.id, sealed.sig, body.op, sealed.kid, key)
         source = f"plane:{sealed.kid}:{body.by}" if body.by else f"plane:{sealed.kid}"
         ruling = self._judge(carried, body, sealed.kid, source)
         if isinstance(ruling, Refused):

@@ -6,6 +6,7 @@ Owns: what the desk keeps of it until its last answer. Must not: judge it.
 from dataclasses import dataclass
 from typing import Final
 
+from edge_agent.authority.keyring import Key
 from edge_agent.authority.operations import ArmArgs, ManualArgs, Operation
 from edge_agent.authority.ruling import Admitted
 from edge_agent.core.records import Intent
@@ -21,8 +22,9 @@ class Ticket:
     row: int
     command_id: str
     sig: bytes
-    kid: str
     op: str
+    kid: str
+    key: Key  # as it was
 
 
 @dataclass(slots=True)

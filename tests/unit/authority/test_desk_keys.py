@@ -124,6 +124,16 @@ def test_what_makes_safe_is_not_taken_back_with_its_key() -> None:
     assert office.tick(Mode.TRIPPED)[0] == [Op.STOP, Op.DISARM]
 
 
+def test_a_key_that_is_withdrawn_twice_while_its_command_runs_does_no_harm() -> None:
+    office = Office()
+    office.tick(Mode.ACTIVE)
+    office.ask("disarm")
+    office.tick(Mode.RAMPING)  # it cannot be taken back
+    for keyring in (without("ops"), without("ops"), KEYRING, without("ops")):
+        office.desk.replace_keyring(keyring)
+    assert [a.st for a in office.tick(Mode.SAFE)[1]] == ["done"]
+
+
 def test_what_others_began_goes_on() -> None:
     office = Office()
     office.ask("arm", "signer")
