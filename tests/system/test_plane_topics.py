@@ -32,7 +32,12 @@ def ops(site: PlaneSite) -> DeviceClient:
 
 
 def _events(peer: MqttPeer) -> list[Event]:
-    return [msgspec.msgpack.decode(p, type=Event) for p in peer.payloads(TOPICS.evt)]
+    """In the order in which they were first heard; a copy counts once."""
+    first: dict[tuple[str, int], Event] = {}
+    for payload in peer.payloads(TOPICS.evt):
+        event = msgspec.msgpack.decode(payload, type=Event)
+        first.setdefault((event.boot, event.seq), event)
+    return list(first.values())
 
 
 def _telemetry(peer: MqttPeer) -> list[Telemetry]:
