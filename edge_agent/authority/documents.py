@@ -106,6 +106,35 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     data: dict[str, Any]
 
 
+class KeyState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One key of the desired state: its present value, and what became of the wish.
+
+    `ac` 200: so it is. 202: it will be. 400: outside the envelope. 409: the device's own
+    configuration, or a later command, says otherwise. 422: not possible. Absent: not desired.
+    """
+
+    v: float | str | tuple[float, float] | None = None
+    ac: int | None = None
+    why: str = ""
+
+
+class NotApplied(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest document that was refused: its version, why, and the keys that are to blame."""
+
+    ver: int
+    reason: str
+    keys: dict[str, KeyState]
+
+
+class Reported(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which desired document is in force, 0 before the first, and every key that there is."""
+
+    boot: str
+    ver: int
+    keys: dict[str, KeyState]
+    refused: NotApplied | None = None
+
+
 def cause_of(reason: Reason | None, limits: Envelope) -> Cause | None:
     """A reason by names; ValueError for a rule that this version does not know."""
     words = cause_words(reason, limits)

@@ -22,6 +22,8 @@ class Topics(NamedTuple):
     meta: str
     tele: str
     evt: str
+    desired: str
+    reported: str
 
 
 def is_id(text: str) -> bool:

@@ -10,12 +10,13 @@ from typing import Any, Final
 import msgspec
 
 from edge_agent.authority.body import Body, Reply, Status
-from edge_agent.authority.documents import Event, Meta, Telemetry
+from edge_agent.authority.desired import Desired
+from edge_agent.authority.documents import Event, Meta, Reported, Telemetry
 from edge_agent.authority.operations import OPERATIONS
 from edge_agent.authority.topics import ALL_STOP, topics_of
 
 _REF: Final = "#/components/schemas/{name}"
-_PAYLOADS: Final = (Status, Body, Reply, Meta, Telemetry, Event)
+_PAYLOADS: Final = (Status, Body, Reply, Meta, Telemetry, Event, Desired, Reported)
 _SEALED: Final = (
     "msgpack [body, sig, kid]: body is a packed Body, sig is HMAC-SHA256 or Ed25519, kid is text"
 )
@@ -49,6 +50,8 @@ def asyncapi(version: str) -> dict[str, Any]:
             "meta": _channel(topics.meta, "Meta"),
             "tele": _channel(topics.tele, "Telemetry"),
             "evt": _channel(topics.evt, "Event"),
+            "desired": _channel(topics.desired, "Desired", _SEALED.replace("Body", "Desired")),
+            "reported": _channel(topics.reported, "Reported"),
         },
         "operations": {
             "sendStatus": _operation("send", "status", "retained, QoS 1, also the will"),
@@ -58,6 +61,8 @@ def asyncapi(version: str) -> dict[str, Any]:
             "sendMeta": _operation("send", "meta", "retained, QoS 1"),
             "sendTelemetry": _operation("send", "tele", "QoS 0 live, QoS 1 when it was kept"),
             "sendEvent": _operation("send", "evt", "QoS 1"),
+            "receiveDesired": _operation("receive", "desired", "retained, QoS 1"),
+            "sendReported": _operation("send", "reported", "retained, QoS 1"),
         },
         "components": {"schemas": schemas},
     }

@@ -43,6 +43,12 @@ class EventsKept(msgspec.Struct, frozen=True, array_like=True, tag=3):
     seq: int
 
 
+class Wanted(msgspec.Struct, frozen=True, array_like=True, tag=4):
+    """The newest desired document, sealed."""
+
+    sealed: bytes
+
+
 class Standing(msgspec.Struct, frozen=True, array_like=True, tag=17):
     """What commands must name from now on: this run of the control process, and the session.
     `link` is the number of the connection that it knew of, so that the gateway does not publish
@@ -69,8 +75,15 @@ class Happened(msgspec.Struct, frozen=True, array_like=True, tag=19):
     body: bytes
 
 
-ToControl = LinkUp | Carried | EventsKept
-ToGateway = Standing | Answer | Happened
+class InForce(msgspec.Struct, frozen=True, array_like=True, tag=20):
+    """What is to be reported of the desired state, and what of it is the gateway's to do."""
+
+    body: bytes
+    telemetry_rate_hz: float
+
+
+ToControl = LinkUp | Carried | EventsKept | Wanted
+ToGateway = Standing | Answer | Happened | InForce
 
 
 class CommandCodec:

@@ -32,9 +32,12 @@ class CommandSocket:
         """Readable when `receive` has something; None while there is no connection."""
         return self._link.fileno()
 
-    def connect(self, now_ns: int) -> None:
-        """Try to connect if there is no connection and the last attempt is long enough ago."""
-        self._link.connect(now_ns)
+    def connect(self, now_ns: int) -> bool:
+        """Try to connect if there is no connection and the last attempt is long enough ago.
+
+        True: there is a new connection, to a control process that has been told nothing.
+        """
+        return self._link.connect(now_ns)
 
     def send(self, message: ToControl) -> bool:
         """Whether the control process's queue has it."""

@@ -24,8 +24,10 @@ from edge_agent.core.command_ipc import (
     Answer,
     Carried,
     Happened,
+    InForce,
     LinkUp,
     Standing,
+    Wanted,
 )
 from edge_agent.core.ipc import Welcome
 from edge_agent.gateway.backlog import Backlog
@@ -72,7 +74,7 @@ def link_options(job: PlaneJob) -> LinkOptions:
         keepalive_s=settings.keepalive_s,
         username=settings.username,
         password=job.password,
-        topics=(topics.cmd, ALL_STOP),
+        topics=(topics.cmd, ALL_STOP, topics.desired),
         status_topic=topics.status,
         will=offline("connection lost"),
         durable=True,
@@ -112,6 +114,8 @@ class Carrier:
         self._filled_ns = 0
         self._arrived: list[Received] = []  # neither kept nor acknowledged
         self._unsent: list[Kept] = []
+        self._wanted: bytes | None = None  # the newest desired document
+        self._wanted_due = False  # this control process has yet to be given it
         self._broken = False  # the journal cannot be written
         self._retry_ns = 0
         self._counts: Counter[str] = Counter()
@@ -167,10 +171,11 @@ class Carrier:
 
     def _attend(self, now_ns: int) -> None:
         """Keep the control process told of the connection, and the broker of the control."""
-        self._control.connect(now_ns)
-        if not self._control.connected:
+        if self._control.connect(now_ns) or not self._control.connected:
             self._standing = None
             self._announced = 0
+            self._wanted_due = True
+        if not self._control.connected:
             self._link.set_status(offline("no control process"))
             return
         news = self._link.connected and self._announced != self._link.connection
@@ -185,6 +190,9 @@ class Carrier:
             if message.payload is None or len(message.payload) > MAX_SEALED_BYTES:
                 self._counts["oversized"] += 1
                 self._link.ack(message)
+            elif message.topic == self._topics.desired:
+                self._wanted, self._wanted_due = message.payload, True
+                self._link.ack(message)  # it is state: the broker, or the plane, has it still
             elif len(self._arrived) >= UNFINISHED_MAX:
                 self._counts["turned_away"] += 1  # not acknowledged: it is of no use later
             elif not self._has_token(now_ns):
@@ -218,6 +226,8 @@ class Carrier:
         self._arrived.clear()
 
     def _hand_on(self) -> None:
+        if self._wanted_due and self._wanted is not None:
+            self._wanted_due = not self._control.send(Wanted(self._wanted))
         if self._standing is None:
             return
         while self._unsent:
@@ -244,6 +254,9 @@ class Carrier:
                     self._link.publish(self._topics.resp, body, qos=1)
                 case Happened():
                     self._shelf.take(message)
+                case InForce(body=body, telemetry_rate_hz=rate_hz):
+                    self._retained.set(self._topics.reported, body)
+                    self._reporter.set_rate(rate_hz)
         if final:
             try:
                 self._journal.finish(final, self._topics.resp)

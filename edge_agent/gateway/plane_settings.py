@@ -3,16 +3,15 @@
 Owns: its shape and its checks. Must not: hold a secret; keys and passwords are files.
 """
 
-from typing import Final, Literal
+from typing import Literal
 
 import msgspec
 
+from edge_agent.authority.desired_keys import RATE_HZ
 from edge_agent.authority.keyring import key_bytes
 from edge_agent.authority.operations import CAN_BE_LOCAL_ONLY
 from edge_agent.authority.topics import is_id
 from edge_agent.core.errors import ConfigError
-
-TELEMETRY_RATE_HZ: Final = (0.01, 20.0)  # least and most
 
 
 class PlaneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,7 +66,7 @@ def check_plane(plane: PlaneSettings) -> None:
     for name, value, least, most in (
         ("port", plane.port, 1, 65535),
         ("keepalive_s", plane.keepalive_s, 1, 600),
-        ("telemetry_rate_hz", plane.telemetry_rate_hz, *TELEMETRY_RATE_HZ),
+        ("telemetry_rate_hz", plane.telemetry_rate_hz, *RATE_HZ),
         ("backlog_mb_max", plane.backlog_mb_max, 1, 10_000),
         ("backlog_hours_max", plane.backlog_hours_max, 0.01, 10_000),
     ):

@@ -58,6 +58,13 @@ class Reporter:
         """The newest tick."""
         self._newest = record, boot
 
+    def set_rate(self, rate_hz: float) -> None:
+        """From now on so many samples a second."""
+        every_ns = round(NS_PER_S / rate_hz)
+        if every_ns != self._every_ns:
+            self._every_ns = every_ns
+            self._due_ns = 0
+
     def service(self, link: MqttLink, acks: list[int], now_ns: int, *, idle: bool) -> None:
         """Sample if it is time, and send what may be sent. `idle`: nothing else waits to be."""
         if self._newest is not None and now_ns >= self._due_ns:

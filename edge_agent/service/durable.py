@@ -5,12 +5,16 @@ Owns: writing beside, through to the disk, and renaming into place. Must not: kn
 
 import os
 from pathlib import Path
+from typing import Final
+
+_OWNER_ONLY: Final = 0o600
 
 
 def replace_file(path: Path, content: bytes) -> None:
     """The whole content or the old one, whatever happens in between. Raises OSError."""
     temporary = path.with_suffix(".new")
-    with temporary.open("wb") as file:
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
+    with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

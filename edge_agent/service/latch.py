@@ -1,18 +1,15 @@
 """The latch: a trip outlives the process that tripped.
 
-Owns: the one small file that says so, its reading, and the thread that writes it. Must not:
-decide, or touch a disk inside the tick: a slow disk would be a missed deadline. The file
-appears when the supervisor trips and goes when it is reset; both are written through to the
-disk, then renamed into place, so that a crash leaves the old state or the new one.
+Owns: the one small file that says so, and its reading. Must not: decide, or touch a disk inside
+the tick; the keeper's thread does. The file appears when the supervisor trips and goes when it
+is reset.
 
 A file that cannot be read counts as a trip: what it would have said is not known.
 """
 
 import contextlib
 import os
-import queue
 import sys
-import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -25,12 +22,10 @@ from edge_agent.core.records import Mode, Reason, Rule, TickRecord
 from edge_agent.decision.words import explain_reason
 from edge_agent.safety.limits import Envelope
 from edge_agent.service.durable import remove_file, replace_file
+from edge_agent.service.keeper import Keeper
 
 _FILE: Final = "trip.json"
-_RETRY_S: Final = 5.0
-_CLOSE_WITHIN_S: Final = 5.0
 _NS_PER_S: Final = 1_000_000_000
-_STOP: Final = ""  # ends the thread; never a document
 
 
 class Trip(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,14 +79,11 @@ def make_trip(cause: Reason, envelope: Envelope, boot: str, more: str = "") -> T
     )
 
 
-def keep_trip(path: Path, trip: Trip | None) -> bool:
-    """Write the trip through to the disk, or remove it for None; whether that worked. What did
-    not is said on standard error."""
+def keep_trip(path: Path, trip: Trip) -> bool:
+    """Write the trip through to the disk; whether that worked. What did not is said on standard
+    error."""
     try:
-        if trip is not None:
-            replace_file(path, msgspec.json.encode(trip) + b"\n")
-        else:
-            remove_trip(path)
+        replace_file(path, _content(trip))
     except OSError as error:
         sys.stderr.write(f"edge-agent: {path}: the trip cannot be kept: {error}\n")
         return False
@@ -112,17 +104,13 @@ def require_writable(path: Path) -> None:
 
 
 class TripLatch:
-    """Keeps the file in step with the supervisor. One thread, idle but for a change."""
+    """Keeps the file in step with the supervisor."""
 
     def __init__(self, path: Path, envelope: Envelope, boot: str) -> None:
-        self._path = path
         self._envelope = envelope
         self._boot = boot
         self._tripped = path.exists()
-        self._changes: queue.SimpleQueue[Trip | str | None] = queue.SimpleQueue()
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="trip-latch", daemon=True)
-        self._thread.start()
+        self._keeper = Keeper(path, "the trip")
 
     def publish(self, tick: TickRecord) -> None:
         """Look at one tick; never waits."""
@@ -131,24 +119,16 @@ class TripLatch:
             return
         self._tripped = tripped
         cause = tick.cause or Reason(Rule.NOT_EVALUATED)
-        self._changes.put(make_trip(cause, self._envelope, self._boot) if tripped else None)
+        trip = make_trip(cause, self._envelope, self._boot)
+        self._keeper.put(_content(trip) if tripped else None)
 
     def close(self) -> None:
         """Write what is still to be written, within a bounded time."""
-        self._closing.set()
-        self._changes.put(_STOP)
-        self._thread.join(_CLOSE_WITHIN_S)
+        self._keeper.close()
 
-    def _keep(self) -> None:
-        """The thread: the newest change is written until it is on the disk."""
-        for change in iter(self._changes.get, _STOP):
-            kept = self._write(change)
-            while not kept and self._changes.empty():
-                self._closing.wait(_RETRY_S)
-                kept = self._write(change)
 
-    def _write(self, change: Trip | str | None) -> bool:
-        return keep_trip(self._path, change if isinstance(change, Trip) else None)
+def _content(trip: Trip) -> bytes:
+    return msgspec.json.encode(trip) + b"\n"
 
 
 def _utc_words(utc_ns: int) -> str:

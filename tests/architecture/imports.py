@@ -86,13 +86,13 @@ OWNERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "edge_agent/ports/listening.py",
             "edge_agent/service/notify.py",
         ),
-        # Paho's thread in the gateway process, and in the control process one that sleeps but
-        # for a trip and one that looks at the keyring's file; one child of control, the gateway
-        # itself. A compiler, while it is installed.
+        # Paho's thread in the gateway process, and in the control process those that sleep but
+        # for a trip or a new desired state, and one that looks at the keyring's file; one child of
+        # control, the gateway itself. A compiler, while it is installed.
         "threading": (
             "edge_agent/gateway/session.py",
+            "edge_agent/service/keeper.py",
             "edge_agent/service/keyring_file.py",
-            "edge_agent/service/latch.py",
         ),
         "subprocess": ("edge_agent/service/child.py", "firmware_bridge/device/build.py"),
         "signal": (

@@ -16,7 +16,7 @@ from tests.system.mqtt_peer import MqttPeer
 from tests.system.plane_site import DEVICE, PlaneSite
 
 pytestmark = pytest.mark.xdist_group("whole-agent")
-FOR_DEVICES = ("cmd",)  # what a plane writes and a device reads
+FOR_DEVICES = ("cmd", "desired")  # what a plane writes and a device reads
 _SHIPPED = Path(__file__).parents[2] / "deploy" / "mosquitto"
 
 

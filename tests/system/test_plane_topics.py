@@ -8,7 +8,8 @@ from itertools import pairwise
 import msgspec
 import pytest
 
-from edge_agent.authority.documents import Event, Meta, Telemetry
+from edge_agent.authority.documents import Event, Meta, Reported, Telemetry
+from edge_agent.authority.seal import seal
 from edge_agent.authority.topics import topics_of
 from edge_agent.client import DeviceClient
 from tests.system.mqtt_peer import MqttPeer
@@ -130,6 +131,51 @@ def test_telemetry_of_an_outage_follows_and_leaves_no_gap(
     # One may have gone into the connection that died.
     assert sum(b - a - 1 for a, b in pairwise(seqs)) <= 1
     assert len(set(seqs)) == len(seqs)
+
+
+def test_a_desired_state_is_followed_reported_and_outlives_all_restarts(
+    site: PlaneSite,
+) -> None:
+    ops = site.client()
+    ops.wait_online(20)
+
+    def want(ver: int, **wanted: object) -> None:
+        body = msgspec.msgpack.encode({"dev": DEVICE, "ver": ver, "set": wanted})
+        sealed = seal(site.secrets["ops"], "ops", TOPICS.desired, body)
+        with MqttPeer(site.broker.port) as plane:
+            plane.publish(TOPICS.desired, sealed, retain=True)
+
+    def reported() -> Reported:
+        with MqttPeer(site.broker.port, TOPICS.reported) as reader:
+            site.until(lambda: reader.payloads(TOPICS.reported), "a report")
+            return msgspec.msgpack.decode(reader.payloads(TOPICS.reported)[-1], type=Reported)
+
+    def in_force(ver: int) -> bool:
+        now = reported()
+        codes = {state.ac for state in now.keys.values()} - {None}
+        return now.ver == ver and codes == {200}
+
+    want(1, **{"goal.supply_setpoint": 16.5, "telemetry_rate_hz": 10.0, "control": "monitor"})
+    site.until(lambda: in_force(1), "in force")
+    with MqttPeer(site.broker.port, TOPICS.tele) as peer:
+        site.until(lambda: len(_telemetry(peer)) >= 10, "more telemetry")
+        sample = _telemetry(peer)[-1]
+        assert (sample.values["supply_setpoint"], sample.driven) == (16.5, False)
+    want(2, **{"goal.supply_setpoint": 95.0, "telemetry_rate_hz": 1.0})
+    site.until(lambda: reported().refused is not None, "refused")
+    refused = reported().refused
+    assert refused is not None
+    assert (refused.ver, refused.keys["goal.supply_setpoint"].ac) == (2, 400)
+    site.end_agent(signal.SIGKILL)
+    site.broker.stop()
+    (site.folder / "mosquitto.db").unlink()  # the broker has forgotten all of it
+    site.broker.start()
+    site.start_agent()
+    site.until(lambda: in_force(1), "in force after the restart", 30)
+    assert not site.status()["control"]["enforced"]
+    want(3)
+    site.until(lambda: reported().ver == 3, "the empty one")
+    site.until(lambda: site.status()["control"]["enforced"], "it drives again")
 
 
 def test_events_of_a_run_survive_the_death_of_its_gateway(site: PlaneSite) -> None:

@@ -15,9 +15,11 @@ from edge_agent.core.command_ipc import (
     Carried,
     EventsKept,
     Happened,
+    InForce,
     LinkUp,
     Standing,
     ToControl,
+    Wanted,
 )
 from edge_agent.core.ipc import Welcome
 from edge_agent.gateway.client import MqttLink
@@ -30,7 +32,7 @@ from edge_agent.safety.devices.air_handler import ENVELOPE
 
 S = 1_000_000_000
 CMD, RESP, EVT = "ed/v1/ahu-7/cmd", "ed/v1/ahu-7/resp", "ed/v1/ahu-7/evt"
-META = "ed/v1/ahu-7/meta"
+META, DESIRED, REPORTED = (f"ed/v1/ahu-7/{leaf}" for leaf in ("meta", "desired", "reported"))
 
 
 class PlayedLink:
@@ -349,3 +351,29 @@ def test_what_the_device_is_is_told_to_each_connection(bench: Bench) -> None:
     bench.link.connection = 2
     bench.step()
     assert META in bench.link.retained
+
+
+def test_the_newest_desired_document_is_given_to_each_control_process(bench: Bench) -> None:
+    bench.link.coming = [
+        Received(DESIRED, b"old", True, 1, 1, 1),
+        Received(DESIRED, b"new", False, 1, 1, 2),
+    ]
+    assert bench.step() == [LinkUp(1), Wanted(b"new")]
+    assert bench.link.acked == [1, 2]
+    assert bench.step() == []
+    bench.relay.close()
+    bench.step()
+    bench.relay = CommandRelay(bench.folder / "commands.sock")
+    assert [m for _ in range(3) for m in bench.step()] == [LinkUp(1), Wanted(b"new")]
+
+
+def test_what_is_in_force_is_reported_to_each_connection(bench: Bench) -> None:
+    bench.stand()
+    bench.relay.send(InForce(b"report", 5.0))
+    bench.step()
+    assert bench.link.retained.pop(REPORTED) == b"report"
+    bench.step()
+    assert REPORTED not in bench.link.retained
+    bench.link.connection = 2
+    bench.step()
+    assert bench.link.retained[REPORTED] == b"report"

@@ -126,8 +126,8 @@ def test_a_disk_that_fails_is_named_and_tried_again(
             raise failures.pop()
         real(descriptor)
 
-    monkeypatch.setattr("edge_agent.service.latch.os.fsync", full_once)
-    monkeypatch.setattr(latch, "_RETRY_S", 0.01)
+    monkeypatch.setattr("edge_agent.service.durable.os.fsync", full_once)
+    monkeypatch.setattr("edge_agent.service.keeper.RETRY_S", 0.01)
     path = latch_path(tmp_path)
     keeper = TripLatch(path, ENVELOPE, "b00t")
     keeper.publish(in_mode(Mode.TRIPPED))
