@@ -28,4 +28,5 @@ def check_plane_files(settings: Settings) -> str:
     keyring = keyring_source(plane, os.environ, state_folder(settings)).check()
     tls = "TLS" if plane_tls(settings) is not None else "no TLS"
     keys = f"{len(keyring.keys)} keys, version {keyring.version}"
-    return f"{plane.id} at {plane.host}:{plane.port}, {tls}, {keys}"
+    where = ", ".join(f"{host}:{port}" for host, port in plane.addresses)
+    return f"{plane.id} at {where}, {tls}, {keys}"

@@ -14,6 +14,7 @@ import random
 import select
 import socket
 from collections import deque
+from dataclasses import replace
 
 from edge_agent.core.clock import NS_PER_S, Clock
 from edge_agent.gateway.backoff import Backoff
@@ -45,6 +46,7 @@ class MqttLink:
 
     def __init__(self, options: LinkOptions, clock: Clock, rng: random.Random) -> None:
         self._options = options
+        self._brokers = ((options.host, options.port), *options.others)
         self._clock = clock
         self._backoff = Backoff(rng)
         self._wake_read, self._wake_write = socket.socketpair()
@@ -73,6 +75,11 @@ class MqttLink:
         """Whether messages can be sent: between CONNACK and the loss of the connection."""
         return self.state == "connected"
 
+    @property
+    def window(self) -> int:
+        """How many messages may be under way on this connection."""
+        return 0 if self._session is None else self._session.window
+
     def service(self, now_ns: int) -> None:
         """Take in what the network thread noted; start, give up or watch a connection."""
         self._drain_wake()
@@ -83,8 +90,10 @@ class MqttLink:
             self._watch(self._session, now_ns)
         elif self.state == "waiting" and now_ns >= self._next_attempt_ns:
             self.state = "connecting"
+            host, port = self._brokers[self.connection % len(self._brokers)]
             self.connection += 1
-            self._session = Session(self._options, self._clock, self._wake_write, self.connection)
+            options = replace(self._options, host=host, port=port)
+            self._session = Session(options, self._clock, self._wake_write, self.connection)
 
     def take_messages(self) -> list[Received]:
         """Everything received since the last call, oldest first."""
@@ -126,6 +135,9 @@ class MqttLink:
             counts["messages_dropped"] += self._session.messages_dropped
         return {
             "mqtt.state": self.state,
+            "mqtt.broker": ":".join(
+                map(str, self._brokers[(self.connection - 1) % len(self._brokers)])
+            ),
             "mqtt.reason": self.last_reason,
             **{f"mqtt.{name}": count for name, count in counts.items()},
         }

@@ -43,7 +43,7 @@ class Outbox:
             heard = [self._in_flight.pop(mid) for mid in acks if mid in self._in_flight]
             if heard:
                 self._journal.heard(heard)
-            room = WINDOW - len(self._in_flight)
+            room = min(WINDOW, link.window) - len(self._in_flight)
             if self._drained or not link.connected or room <= 0:
                 return
             waiting = self._journal.waiting(self._sent_to, room)

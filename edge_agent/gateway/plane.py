@@ -66,9 +66,11 @@ class PlaneJob:
 def link_options(job: PlaneJob) -> LinkOptions:
     """A connection of its own: another broker than the sensors', other rights, another will."""
     settings, topics = job.settings, topics_of(job.settings.id)
+    (host, port), *others = settings.addresses
     return LinkOptions(
-        host=settings.host,
-        port=settings.port,
+        host=host,
+        port=port,
+        others=tuple(others),
         client_id=f"ed-{settings.id}",
         protocol=settings.protocol,
         keepalive_s=settings.keepalive_s,

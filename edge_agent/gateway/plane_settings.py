@@ -3,7 +3,7 @@
 Owns: its shape and its checks. Must not: hold a secret; keys and passwords are files.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -12,6 +12,15 @@ from edge_agent.authority.keyring import key_bytes
 from edge_agent.authority.operations import CAN_BE_LOCAL_ONLY
 from edge_agent.authority.topics import is_id
 from edge_agent.core.errors import ConfigError
+
+_PORT_MAX: Final = 65_535
+
+
+class PlaneBroker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One `[[plane.brokers]]` row: another way to the same plane."""
+
+    host: str
+    port: int = 1883
 
 
 class PlaneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,6 +47,14 @@ class PlaneSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     backlog_mb_max: int = 16
     backlog_hours_max: float = 24.0
     local_only: tuple[str, ...] = ()  # operations that nobody may ask for from afar
+    # In the order in which they are tried, instead of `host` and `port`.
+    brokers: tuple[PlaneBroker, ...] = ()
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """(host, port) of every broker, in the order in which they are tried."""
+        rows = tuple((broker.host, broker.port) for broker in self.brokers)
+        return rows or ((self.host, self.port),)
 
 
 def check_plane(plane: PlaneSettings) -> None:
@@ -61,10 +78,14 @@ def check_plane(plane: PlaneSettings) -> None:
             where="plane.root_key",
             fix="copy it from what `edge-agent ctl keys root` printed",
         )
-    if not plane.host:
-        raise ConfigError("is empty", where="plane.host", fix="name or address of the broker")
+    for number, (host, port) in enumerate(plane.addresses):
+        where = f"plane.brokers[{number}]" if plane.brokers else "plane"
+        if not host:
+            raise ConfigError("is empty", where=f"{where}.host", fix="name or address of a broker")
+        if not 1 <= port <= _PORT_MAX:
+            fix = f"choose 1 to {_PORT_MAX}"
+            raise ConfigError(f"{port} is out of range", where=f"{where}.port", fix=fix)
     for name, value, least, most in (
-        ("port", plane.port, 1, 65535),
         ("keepalive_s", plane.keepalive_s, 1, 600),
         ("telemetry_rate_hz", plane.telemetry_rate_hz, *RATE_HZ),
         ("backlog_mb_max", plane.backlog_mb_max, 1, 10_000),

@@ -34,7 +34,8 @@ SESSION_EXPIRY_S = 3600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkOptions:
-    """Where the broker is and how to be there. `password` empty: none."""
+    """Where the broker is and how to be there. `password` empty: none. With `others`, each
+    attempt goes to the next of all."""
 
     host: str
     port: int
@@ -49,6 +50,7 @@ class LinkOptions:
     # The broker keeps the session, and each message until `ack`: for what may not get lost.
     durable: bool = False
     tls: ssl.SSLContext | None = None
+    others: tuple[tuple[str, int], ...] = ()  # host, port
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ class Session:
         self.signals: deque[Signal] = deque(maxlen=MAX_SIGNALS)
         self.messages_dropped = 0
         self.started_ns = clock.now_ns()
+        self.window = MAX_IN_FLIGHT
         self._client = self._new_client()
         self._connect_async(options)
         self._client.loop_start()
@@ -220,8 +223,11 @@ class Session:
         _userdata: object,
         _flags: paho.ConnectFlags,
         reason: ReasonCode,
-        _properties: Properties | None,
+        properties: Properties | None,
     ) -> None:
+        # A broker that takes less at a time says so; paho does not heed it.
+        asked: int = getattr(properties, "ReceiveMaximum", MAX_IN_FLIGHT)
+        self.window = min(MAX_IN_FLIGHT, asked)
         kind = SignalKind.REFUSED if reason.is_failure else SignalKind.CONNECTED
         self._note(Signal(kind, reason.value, str(reason)))
 

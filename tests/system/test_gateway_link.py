@@ -255,3 +255,24 @@ def test_a_stable_connection_resets_the_backoff(
         time.sleep(0.01)
     assert link._backoff._cap_s == 2.0, "one delay of at most 1 s was drawn"
     link.close(b"")
+
+
+def test_the_next_broker_of_a_list_is_tried_when_one_does_not_answer(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    with Mosquitto(tmp_path) as other:
+        options = _options(
+            free_port(), others=((broker.host, broker.port), (other.host, other.port))
+        )
+        link = MqttLink(options, SystemClock(), random.Random(1))
+        try:
+            _until(link, lambda: link.connected, "connected to the second")
+            assert link.counters()["mqtt.broker"] == f"127.0.0.1:{broker.port}"
+            broker.stop()
+            _until(
+                link,
+                lambda: link.connected and link.counters()["mqtt.broker"].endswith(str(other.port)),  # type: ignore[union-attr]
+                "connected to the third",
+            )
+        finally:
+            link.close(b"")

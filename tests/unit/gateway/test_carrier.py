@@ -41,6 +41,7 @@ class PlayedLink:
     def __init__(self) -> None:
         self.connected = True
         self.connection = 1
+        self.window = 20
         self.coming: list[Received] = []
         self.acked: list[int] = []
         self.published: list[bytes] = []
@@ -377,3 +378,15 @@ def test_what_is_in_force_is_reported_to_each_connection(bench: Bench) -> None:
     bench.link.connection = 2
     bench.step()
     assert bench.link.retained[REPORTED] == b"report"
+
+
+def test_a_broker_that_takes_less_at_a_time_gets_less(bench: Bench) -> None:
+    bench.stand()
+    bench.link.window = 2
+    for seq in range(1, 6):
+        bench.relay.send(Happened("b1", seq, b"event %d" % seq))
+    bench.step()
+    assert bench.link.published == [b"event 1", b"event 2"]
+    bench.link.pubacks = [1]
+    bench.step()
+    assert bench.link.published == [b"event 1", b"event 2", b"event 3"]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from edge_agent.core.errors import ConfigError
@@ -25,6 +26,12 @@ def test_an_id_is_enough() -> None:
         ({"host": ""}, "plane.host"),
         ({"port": 0}, "plane.port"),
         ({"port": 65536}, "plane.port"),
+        ({"brokers": ({"host": "a"}, {"host": ""})}, "plane.brokers[1].host"),
+        ({"brokers": ({"host": "a", "port": 0},)}, "plane.brokers[0].port"),
+        ({"telemetry_rate_hz": 0}, "plane.telemetry_rate_hz"),
+        ({"telemetry_rate_hz": float("nan")}, "plane.telemetry_rate_hz"),
+        ({"backlog_mb_max": 0}, "plane.backlog_mb_max"),
+        ({"backlog_hours_max": 0}, "plane.backlog_hours_max"),
         ({"keepalive_s": 0}, "plane.keepalive_s"),
         ({"keepalive_s": 601}, "plane.keepalive_s"),
         ({"local_only": ("stop",)}, "plane.local_only"),
@@ -41,6 +48,15 @@ def test_an_id_is_enough() -> None:
 def test_what_cannot_work_is_refused(change: dict[str, Any], where: str) -> None:
     values = {"id": "ahu-7", **change}
     with pytest.raises(ConfigError) as caught:
-        check_plane(PlaneSettings(**values))
+        check_plane(msgspec.convert(values, PlaneSettings))
     assert caught.value.where == where
     assert caught.value.fix
+
+
+def test_a_list_of_brokers_takes_the_place_of_the_one() -> None:
+    plane = msgspec.convert(
+        {"id": "a", "brokers": [{"host": "x", "port": 8883}, {"host": "y"}]}, PlaneSettings
+    )
+    check_plane(plane)
+    assert plane.addresses == (("x", 8883), ("y", 1883))
+    assert PlaneSettings(id="a", host="z").addresses == (("z", 1883),)
