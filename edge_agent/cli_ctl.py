@@ -6,14 +6,11 @@ says it in a sentence. Exit 0: done. 1: refused, failed, or nobody answered; std
 
 import argparse
 import getpass
-import json
-import os
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from edge_agent.cli_keys import add_keys
+from edge_agent.cli_plane import add_key_option, add_plane, plain
 from edge_agent.cli_shared import Verbs, print_json
 from edge_agent.core.errors import EXIT_OK, EXIT_TRANSIENT
 
@@ -21,7 +18,6 @@ if TYPE_CHECKING:
     from edge_agent.client import DeviceClient, Outcome
 
 _ARM_S: Final = 10.0
-_WATCH_S: Final = 1.0
 _HOLD_GRACE_S: Final = 5.0
 _NOT_GIVEN: Final = float("nan")  # `none` is a value, too
 _PLAIN: Final = (
@@ -85,30 +81,15 @@ def add_ctl(verbs: Verbs) -> None:
     query.add_argument("id")
     cancel = _add(operations, "cancel", "end a command before it is done")
     cancel.add_argument("id")
-    _add(operations, "watch", "print status and answers as they come, until Ctrl-C")
+    add_plane(operations)
     add_keys(operations)
 
 
 def _add(verbs: Verbs, name: str, summary: str) -> argparse.ArgumentParser:
     parser = verbs.add_parser(name, help=summary, description=f"{summary}.")
-    parser.add_argument(
-        "--key",
-        type=Path,
-        required=not os.environ.get("EDGE_AGENT_KEY"),
-        default=os.environ.get("EDGE_AGENT_KEY"),
-        metavar="FILE",
-        help="one's own key of the device (default: $EDGE_AGENT_KEY)",
-    )
-    parser.add_argument(
-        "--device",
-        default="",
-        metavar="ID",
-        help="another device at which this key is enrolled (default: the key file's)",
-    )
-    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
-    if name != "watch":
-        parser.add_argument("--dry-run", action="store_true", help="check everything, do nothing")
-    parser.set_defaults(verb=_watch if name == "watch" else _command, op=name)
+    add_key_option(parser)
+    parser.add_argument("--dry-run", action="store_true", help="check everything, do nothing")
+    parser.set_defaults(verb=_command, op=name)
     return parser
 
 
@@ -127,7 +108,7 @@ def _command(arguments: argparse.Namespace) -> int:
         else:
             outcome = device.command(op, args, within_s=within_s, dry=arguments.dry_run)
         if arguments.json:
-            print_json({"device": dict(device.status), "answer": _plain(outcome)})
+            print_json({"device": dict(device.status), "answer": plain(outcome)})
         else:
             print(outcome.sentence())
     return EXIT_OK if outcome.st == "done" else EXIT_TRANSIENT
@@ -176,28 +157,3 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no number, such as 16.5") from None
-
-
-def _watch(arguments: argparse.Namespace) -> int:
-    from edge_agent.client import DeviceClient
-    from edge_agent.client.key_file import read_key
-
-    with DeviceClient(read_key(arguments.key, "", arguments.device)) as device:
-        while not sys.stdout.closed:
-            for message in device.listen(_WATCH_S):
-                print(_line(message, as_json=arguments.json), flush=True)
-    return EXIT_OK
-
-
-def _line(message: Any, *, as_json: bool) -> str:
-    document = message if isinstance(message, dict) else _plain(message)
-    if as_json:
-        return json.dumps(document)
-    if isinstance(message, dict):
-        on = "takes commands" if message.get("on") else f"takes none: {message.get('why', '')}"
-        return f"status  {on}"
-    return f"{message.id}  {message.sentence()}"
-
-
-def _plain(outcome: Any) -> dict[str, Any]:
-    return {name: getattr(outcome, name) for name in outcome.__struct_fields__}

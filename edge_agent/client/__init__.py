@@ -6,7 +6,22 @@
 It knows the words of `edge_agent.authority` and nothing of a running agent.
 """
 
+from edge_agent.authority.documents import Event, Meta, Reported, Telemetry
+from edge_agent.client.connection import BrokerOptions
 from edge_agent.client.device import ClientOptions, DeviceClient, NoAnswerError
+from edge_agent.client.fleet import DeviceState, FleetClient
 from edge_agent.client.outcome import Outcome
 
-__all__ = ["ClientOptions", "DeviceClient", "NoAnswerError", "Outcome"]
+__all__ = [
+    "BrokerOptions",
+    "ClientOptions",
+    "DeviceClient",
+    "DeviceState",
+    "Event",
+    "FleetClient",
+    "Meta",
+    "NoAnswerError",
+    "Outcome",
+    "Reported",
+    "Telemetry",
+]

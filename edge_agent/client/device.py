@@ -1,70 +1,47 @@
 """A synchronous client for one device: a command in, its last answer out.
 
-Owns: one MQTT connection, the counter of its key, and the waiting for answers. Must not: retry
+Owns: one connection, the counter of its key, and the waiting for answers. Must not: retry
 a command by itself: one that got no answer may have been followed, and only `query` can tell.
 """
 
-import queue
 import secrets
-import socket
-import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Final, Literal, NamedTuple, Self
+from typing import Any, Final, Self, TypeAlias
 
 import msgspec
-import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 
 from edge_agent.authority.body import MAX_TTL_MS
-from edge_agent.authority.seal import Algorithm, seal
+from edge_agent.authority.desired import Desired
+from edge_agent.authority.documents import Event, Meta, Reported, Telemetry
+from edge_agent.authority.seal import Algorithm, open_seal, seal
 from edge_agent.authority.topics import ALL, ALL_STOP, topics_of
+from edge_agent.client.connection import BrokerOptions, Connection, Heard
 from edge_agent.client.outcome import Outcome
 from edge_agent.core.clock import NS_PER_MS, NS_PER_S, SystemClock, utc_now_ns
 from edge_agent.core.errors import TransientError
 
 _NS_PER_US: Final = 1_000
-_KEEPALIVE_S: Final = 15
-_SESSION_EXPIRY_S: Final = 120
 _GRACE_S: Final = 1.0
-_ANSWERS_KEPT: Final = 4_096
+_KEPT: Final = 4_096
+
+Said: TypeAlias = Mapping[str, Any] | Outcome | Event | Telemetry | Meta | Reported
 
 
 class NoAnswerError(TransientError):
     """No last answer came in time: what became of the command is not known."""
 
 
-class _Heard(NamedTuple):
-    """One message, and when it came."""
-
-    topic: str
-    payload: bytes
-    retained: bool
-    stamp_ns: int
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClientOptions:
-    """Where the plane is, which device, and the key. `by` names the person in the recording.
+class ClientOptions(BrokerOptions):
+    """Where the plane is, which device, and the key. `by` names the person in the recording."""
 
-    With protocol 3.1.1, an answer that comes while the connection is lost is not heard; `query`
-    tells then.
-    """
-
-    host: str
-    port: int
     device: str
     kid: str
     secret: bytes = field(repr=False)
     algorithm: Algorithm = "hmac"
     by: str = ""
-    username: str = ""
-    password: str = field(default="", repr=False)
-    tls: ssl.SSLContext | None = None
-    protocol: Literal["5", "3.1.1"] = "5"
 
 
 class DeviceClient:
@@ -75,12 +52,16 @@ class DeviceClient:
         self._options = options
         self._topics = topics_of(options.device)
         self._clock = SystemClock()
-        self._inbox: queue.SimpleQueue[_Heard] = queue.SimpleQueue()
         self._session_ns: int | None = None  # when a new session was heard of, if live
-        self._seen: dict[tuple[str, int], Outcome] = {}
+        self._seen: dict[tuple[str, str, int], Outcome | Event] = {}
         self._counter = 0
         self.status: Mapping[str, Any] = {}
-        self._client = self._connect()
+        self.meta: Meta | None = None
+        self.telemetry: Telemetry | None = None
+        self.reported: Reported | None = None
+        self.desired: Desired | None = None  # as the broker keeps it, whoever wrote it
+        heard = [topic for topic in self._topics if topic != self._topics.cmd]
+        self._connection = Connection(options, heard, self._clock)
 
     def __enter__(self) -> Self:
         return self
@@ -95,12 +76,11 @@ class DeviceClient:
 
     def close(self) -> None:
         """Leave the broker."""
-        self._client.disconnect()
-        self._client.loop_stop()
+        self._connection.close()
 
     def wait_online(self, within_s: float = 5.0) -> Mapping[str, Any]:
         """The device's status, as soon as it takes commands; NoAnswerError when it does not."""
-        self._until(self._inbox.empty, within_s)  # a status may have come since
+        self._until(self._connection.empty, within_s)  # a status may have come since
         self._until(lambda: bool(self.status.get("on")), within_s)
         if not self.status.get("on"):
             why = str(self.status.get("why", "it has never been seen"))
@@ -156,7 +136,7 @@ class DeviceClient:
         }
         packed = msgspec.msgpack.encode(body)
         sealed = self._seal(ALL_STOP, packed)
-        self._client.publish(ALL_STOP, sealed, qos=1)
+        self._connection.publish(ALL_STOP, sealed, expires=True)
         return self.wait(str(body["id"]), within_s)
 
     def compose(
@@ -194,7 +174,7 @@ class DeviceClient:
     def publish(self, body: bytes, *, retain: bool = False) -> bytes:
         """Seal and send a body as it is; what went onto the wire."""
         sealed = self._seal(self._topics.cmd, body)
-        self._client.publish(self._topics.cmd, sealed, qos=1, retain=retain)
+        self._connection.publish(self._topics.cmd, sealed, retain=retain, expires=True)
         return sealed
 
     def _seal(self, topic: str, body: bytes) -> bytes:
@@ -205,7 +185,7 @@ class DeviceClient:
         """The last answer to this command."""
 
         def answered() -> bool:
-            return any(o.id == command_id and o.final for o in self._seen.values())
+            return any(o.final for o in self.answers(command_id))
 
         self._until(answered, within_s)
         for outcome in self.answers(command_id):
@@ -217,92 +197,107 @@ class DeviceClient:
             fix=f"it may have been followed: ask `query` with id {command_id}",
         )
 
-    def listen(self, within_s: float) -> Iterator[Mapping[str, Any] | Outcome]:
-        """What the device says in this time: each status, each answer to anybody."""
+    def listen(self, within_s: float) -> Iterator[Said]:
+        """What the device says in this time, each copy once: its status (a map), answers to
+        anybody, events, telemetry, what it is and what is in force."""
         deadline_ns = self._clock.now_ns() + round(within_s * NS_PER_S)
-        while (message := self._next(deadline_ns)) is not None:
-            known = len(self._seen)
-            self._take(message)
-            if message.topic == self._topics.status:
-                yield self.status
-            elif len(self._seen) > known:
-                yield next(reversed(self._seen.values()))
+        while (message := self._connection.next(deadline_ns)) is not None:
+            said = self._take(message)
+            if said is not None:
+                yield said
+
+    def set_desired(
+        self, wanted: Mapping[str, float | str], *, ver: int | None = None, within_s: float = 5.0
+    ) -> Reported:
+        """Desire all of this and nothing else, and wait until the device has judged it.
+
+        Without `ver` it is the next one. The caller looks at `ver` and `refused` of what is
+        returned. NoAnswerError when nothing is reported in time: the broker has it, and the
+        device will judge it when it is there.
+        """
+        self._until(lambda: self.reported is not None, within_s)
+        known = 0 if self.reported is None else self.reported.ver
+        written = 0 if self.desired is None else self.desired.ver
+        version = max(known, written) + 1 if ver is None else ver
+        body = Desired(dev=self._options.device, ver=version, by=self._options.by, set=dict(wanted))
+        packed = msgspec.msgpack.encode(body)
+        options, topic = self._options, self._topics.desired
+        sealed = seal(options.secret, options.kid, topic, packed, options.algorithm)
+        before = self.reported
+        self._connection.publish(topic, sealed, retain=True)
+        self._until(lambda: self._has_judged(version, before), within_s)
+        if self.reported is None or not self._has_judged(version, before):
+            raise NoAnswerError(f"{self._options.device} has not judged version {version} yet")
+        return self.reported
+
+    def hear(self, within_s: float = 1.0) -> None:
+        """Take in what comes within this time: what the broker keeps comes at once."""
+        for _said in self.listen(within_s):
+            pass
+
+    def _has_judged(self, version: int, before: Reported | None) -> bool:
+        now = self.reported
+        if now is None or now is before:
+            return False
+        return now.ver == version or (now.refused is not None and now.refused.ver == version)
 
     def answers(self, command_id: str) -> list[Outcome]:
         """All answers to it so far, oldest first; a copy counts once."""
-        return [outcome for outcome in self._seen.values() if outcome.id == command_id]
+        return [o for o in self._seen.values() if isinstance(o, Outcome) and o.id == command_id]
 
     def _until(self, condition: Callable[[], bool], within_s: float) -> None:
         deadline_ns = self._clock.now_ns() + round(within_s * NS_PER_S)
         while not condition():
-            message = self._next(deadline_ns)
+            message = self._connection.next(deadline_ns)
             if message is None:
                 return
             self._take(message)
 
-    def _next(self, deadline_ns: int) -> _Heard | None:
-        left_ns = deadline_ns - self._clock.now_ns()
+    def _take(self, heard: Heard) -> Said | None:
+        """Note what was said; None when it was said before, or is of no known form."""
         try:
-            return self._inbox.get(timeout=max(left_ns, 0) / NS_PER_S)
-        except queue.Empty:
-            return None
-
-    def _take(self, heard: _Heard) -> None:
-        try:
-            if heard.topic == self._topics.status:
-                before = self.status.get("sess")
-                self.status = msgspec.msgpack.decode(heard.payload, type=dict[str, Any])
-                if self.status.get("sess") != before:
-                    self._session_ns = None if heard.retained else heard.stamp_ns
-            else:
-                outcome = msgspec.msgpack.decode(heard.payload, type=Outcome)
-                self._seen.setdefault((outcome.boot, outcome.seq), outcome)
-                if len(self._seen) > _ANSWERS_KEPT:
-                    del self._seen[next(iter(self._seen))]
+            said = self._read(heard)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return  # not from a device of this version
+            return None  # not from a device of this version
+        match said:
+            case Outcome() | Event():
+                name = heard.topic, said.boot, said.seq
+                if name in self._seen:
+                    return None
+                self._seen[name] = said
+                if len(self._seen) > _KEPT:
+                    del self._seen[next(iter(self._seen))]
+            case Telemetry():
+                self.telemetry = self.telemetry if said.hist else said
+            case Meta():
+                self.meta = said
+            case Reported():
+                self.reported = said
+            case Desired():
+                self.desired = said
+                return None
+            case None:
+                return None
+            case _:
+                if said.get("sess") != self.status.get("sess"):
+                    self._session_ns = None if heard.retained else heard.stamp_ns
+                self.status = said
+        return said
 
-    def _connect(self) -> paho.Client:
-        options = self._options
-        five = options.protocol == "5"
-        version = MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311
-        name = f"ctl-{secrets.token_hex(8)}"
-        client = paho.Client(CallbackAPIVersion.VERSION2, name, protocol=version)
-        client.suppress_exceptions = True
-        if options.username:
-            client.username_pw_set(options.username, options.password or None)
-        if options.tls is not None:
-            client.tls_set_context(options.tls)
-        client.on_socket_open = _no_delay
-        client.reconnect_delay_set(1, 4)  # somebody waits; paho's own goes up to two minutes
-        topics = [(self._topics.status, 1), (self._topics.resp, 1)]
-        client.on_connect = lambda c, *_: c.subscribe(topics)
-        client.on_message = lambda _c, _u, m: self._inbox.put(
-            _Heard(m.topic, bytes(m.payload), m.retain, self._clock.now_ns())
-        )
-        try:
-            client.connect(
-                options.host,
-                options.port,
-                _KEEPALIVE_S,
-                # A broker that ends forgets a session that began clean, even a durable one.
-                clean_start=False if five else paho.MQTT_CLEAN_START_FIRST_ONLY,
-                properties=_kept() if five else None,
-            )
-        except OSError as error:
-            raise TransientError(
-                f"no broker: {error}", where=f"{options.host}:{options.port}", fix="start it"
-            ) from error
-        client.loop_start()
-        return client
-
-
-def _kept() -> Properties:
-    """The broker keeps what comes for us while a lost connection is made again."""
-    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho's own
-    properties.SessionExpiryInterval = _SESSION_EXPIRY_S
-    return properties
-
-
-def _no_delay(_client: paho.Client, _userdata: object, sock: Any) -> None:
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def _read(self, heard: Heard) -> Said | Desired | None:
+        """A message by its topic."""
+        topics, decode = self._topics, msgspec.msgpack.decode
+        if heard.topic == topics.desired:
+            sealed = open_seal(heard.payload)
+            return None if sealed is None else decode(sealed.body, type=Desired)
+        if heard.topic == topics.status:
+            return decode(heard.payload, type=dict[str, Any])
+        kinds: Mapping[str, type[Outcome | Event | Telemetry | Meta | Reported]] = {
+            topics.resp: Outcome,
+            topics.evt: Event,
+            topics.tele: Telemetry,
+            topics.meta: Meta,
+            topics.reported: Reported,
+        }
+        kind = kinds.get(heard.topic)
+        return None if kind is None else decode(heard.payload, type=kind)

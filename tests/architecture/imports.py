@@ -69,14 +69,14 @@ OWNERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "time": ("edge_agent/core/clock.py",),
         # The gateway's connections, and the one of a program that commands devices.
-        "paho": ("edge_agent/client/device.py", "edge_agent/gateway/session.py"),
+        "paho": ("edge_agent/client/connection.py", "edge_agent/gateway/session.py"),
         "nacl": ("edge_agent/authority/ed25519.py",),
         "onnxruntime": ("edge_agent/inference/session.py",),
         # The outside world's handles.
         "termios": ("firmware_bridge/serial_port.py",),
         "pty": ("edge_agent/sim/mcu_terminal.py",),
         "socket": (
-            "edge_agent/client/device.py",
+            "edge_agent/client/connection.py",
             "edge_agent/gateway/client.py",
             "edge_agent/gateway/control_socket.py",
             "edge_agent/gateway/unix_link.py",
