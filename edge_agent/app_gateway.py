@@ -28,6 +28,7 @@ from edge_agent.core.ipc import Welcome
 from edge_agent.gateway.control_socket import query_status
 from edge_agent.gateway.feed import FeedJob, feed
 from edge_agent.gateway.plane import PlaneJob
+from edge_agent.gateway.plane_settings import PlaneSettings
 from edge_agent.gateway.process import GatewayJob, run_gateway
 from edge_agent.recording.format import Header, channel_infos
 from edge_agent.recording.writer import SegmentWriter
@@ -88,14 +89,14 @@ class FlightRecorder:
 
 def run_gateway_process(settings: Settings, parent_pid: int | None) -> int:
     """`edge-agent gateway`: until SIGTERM, or until `parent_pid` is no longer the parent."""
-    mqtt = settings.config.mqtt
+    mqtt, plane = settings.config.mqtt, settings.config.plane
     job = GatewayJob(
         envelope=settings.envelope,
         settings=mqtt,
         socket_path=socket_path(settings),
         password=broker_password(settings),
         parent_pid=parent_pid,
-        plane=_plane_job(settings),
+        plane=None if plane is None else plane_job(settings, plane),
     )
     recorder = FlightRecorder(settings)
     try:
@@ -105,10 +106,8 @@ def run_gateway_process(settings: Settings, parent_pid: int | None) -> int:
     return EXIT_OK
 
 
-def _plane_job(settings: Settings) -> PlaneJob | None:
-    plane = settings.config.plane
-    if plane is None:
-        return None
+def plane_job(settings: Settings, plane: PlaneSettings) -> PlaneJob:
+    """What the carrier of the control plane is for; ConfigError when a file cannot be used."""
     return PlaneJob(
         settings=plane,
         envelope=settings.envelope,

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from edge_agent import __version__
 from edge_agent.cli_bridge import add_bridge
-from edge_agent.cli_config import add_config, chosen_settings
+from edge_agent.cli_config import add_config, chosen_settings, same_options
 from edge_agent.cli_ctl import add_ctl
+from edge_agent.cli_doctor import add_doctor
 from edge_agent.cli_envelope import add_envelope
 from edge_agent.cli_service import add_safe
 from edge_agent.cli_shared import Verbs, broker_address, print_json
@@ -35,6 +36,7 @@ Let a learned policy move real things, inside limits that are fixed in code.
   edge-agent sim                       watch a model hold a simulated air handler
   edge-agent sim --scenario all        ... with every fault injected
   edge-agent check --config agent.toml what would run, or what is wrong and how to fix it
+  edge-agent doctor                    what is wrong with this machine, and the fix
   edge-agent run --config agent.toml   the real thing (starts its gateway itself)
   edge-agent status                    what a running agent is doing, and why
   edge-agent ctl status --key FILE     command a device from afar (and: ctl keys new)
@@ -76,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(verbs)
     _add_gateway(verbs)
     _add_check(verbs)
+    add_doctor(verbs)
     _add_status(verbs)
     _add_reset(verbs)
     add_safe(verbs)
@@ -191,8 +194,7 @@ def _run(arguments: argparse.Namespace) -> int:
             plane_tls(settings)
         gateway = [sys.executable, "-m", "edge_agent", "gateway"]
         gateway += ["--with-parent", str(os.getpid())]
-        for option, value in (("--config", arguments.config), ("--state-dir", arguments.state_dir)):
-            gateway += [option, str(value)] if value else []
+        gateway += same_options(arguments)
     return run_control(settings, arm=arguments.arm, gateway_command=gateway)
 
 

@@ -32,3 +32,11 @@ def chosen_settings(arguments: argparse.Namespace) -> Settings:
         path = DEFAULT_PATH
     settings = load(path)
     return with_state_dir(settings, arguments.state_dir) if arguments.state_dir else settings
+
+
+def same_options(arguments: argparse.Namespace) -> list[str]:
+    """The options again, for a process of the same configuration."""
+    options: list[str] = []
+    for option, value in (("--config", arguments.config), ("--state-dir", arguments.state_dir)):
+        options += [option, str(value)] if value else []
+    return options

@@ -268,10 +268,11 @@ class Session:
         _client: paho.Client,
         _userdata: object,
         mid: int,
-        _reason: ReasonCode,
+        reason: ReasonCode,
         _properties: Properties,
     ) -> None:
-        self._note(Signal(SignalKind.ACKED, mid))
+        # Acknowledged and thrown away: by MQTT 5 the broker says so.
+        self._note(Signal(SignalKind.ACKED, mid, str(reason) if reason.is_failure else ""))
 
     def _on_subscribe(
         self,

@@ -54,7 +54,7 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
         "client": _room("core authority service", "paho msgspec"),
         "recording": _room(_L1, "msgspec msgpack"),
         "sim": _room(_L1, "firmware_bridge msgpack msgspec numpy"),
-        "service": _room(_L1, "msgspec"),
+        "service": _room(_L1, "msgspec packaging"),
         # L3: composition. app alone names concrete classes; loop sees protocols.
         "config": _room(_L1 + " gateway ports", "msgspec"),
         "loop": _room("core safety decision ports service"),
@@ -79,6 +79,7 @@ OWNERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "edge_agent/client/connection.py",
             "edge_agent/gateway/client.py",
             "edge_agent/gateway/control_socket.py",
+            "edge_agent/gateway/probe.py",
             "edge_agent/gateway/unix_link.py",
             "edge_agent/gateway/session.py",
             "edge_agent/ports/command_relay.py",
@@ -88,17 +89,23 @@ OWNERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         # Paho's thread in the gateway process, and in the control process those that sleep but
         # for a trip or a new desired state, and one that looks at the keyring's file; one child of
-        # control, the gateway itself. A compiler, while it is installed.
+        # control, the gateway itself. A compiler, while it is installed; what the doctor tries in a
+        # process of its own.
         "threading": (
             "edge_agent/gateway/session.py",
             "edge_agent/service/keeper.py",
             "edge_agent/service/keyring_file.py",
         ),
-        "subprocess": ("edge_agent/service/child.py", "firmware_bridge/device/build.py"),
+        "subprocess": (
+            "edge_agent/service/bounded.py",
+            "edge_agent/service/child.py",
+            "firmware_bridge/device/build.py",
+        ),
         "signal": (
             "edge_agent/app.py",
             "edge_agent/app_sim.py",
             "edge_agent/gateway/process.py",
+            "edge_agent/service/check_wheels.py",  # names of signals alone
             "edge_agent/sim/mcu_process.py",
         ),
         # Jitter of reconnections, seeds of simulations; never a decision.

@@ -1,0 +1,191 @@
+"""Composition of the doctor's checks that reach out: serial ports and brokers.
+
+Owns: what is asked on each line and what is expected there. Must not: arm, open a session on a
+microcontroller, or publish what anybody could take for a measurement or a command. Only ports
+that are configured are opened: opening resets many boards.
+"""
+
+import secrets
+import select
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from edge_agent.app_bridge import CountedLine, identify, matches, ports
+from edge_agent.app_doctor import Patient
+from edge_agent.app_gateway import plane_job
+from edge_agent.app_password import broker_password
+from edge_agent.app_tls import check_plane_files
+from edge_agent.authority.topics import topics_of
+from edge_agent.config import Settings
+from edge_agent.core.clock import NS_PER_S
+from edge_agent.gateway.plane import link_options
+from edge_agent.gateway.probe import Plan, Visit, visit
+from edge_agent.gateway.session import LinkOptions
+from edge_agent.gateway.settings import MqttSettings
+from edge_agent.ports.serial_lines import SerialLinesPort
+from edge_agent.ports.serial_lines_settings import SerialLines, line_decoder
+from edge_agent.service.check_broker import BrokerFacts, judge_broker
+from edge_agent.service.findings import Finding, failure, good, warning
+from firmware_bridge.messages import PROTOCOL_VERSION, Hello
+from firmware_bridge.serial_port import SerialPort
+
+ANSWER_WITHIN_S = 4.0  # a board that resets when its port is opened needs two
+LISTEN_NS = 3 * NS_PER_S
+_STEP_S = 0.1
+_SERIAL = "serial"
+_FLASH = "flash the firmware that was built for this envelope: docs/firmware.md"
+
+
+def serial(patient: Patient) -> list[Finding]:
+    """The microcontroller and the boards that write lines; a running agent is asked instead."""
+    config = patient.settings.config
+    if config.serial is None and not config.serial_lines:
+        there = ", ".join(entry.path for entry in ports()) or "none"
+        return [good(_SERIAL, f"no port is configured; on this machine: {there}")]
+    if patient.control is not None and config.mode == "real":
+        parts = {k: v for k, v in patient.control.items() if k.startswith(_SERIAL)}
+        return [_running(name, part) for name, part in parts.items()]
+    found = [_bridge(patient)] if config.serial is not None else []
+    return found + [_lines(patient, number) for number in range(len(config.serial_lines))]
+
+
+def _running(name: str, part: Mapping[str, Any]) -> Finding:
+    """What the agent that holds the port says of it."""
+    if part["fault"]:
+        return failure(_SERIAL, f"{name} {part['path']}: {part['fault']}", "edge-agent status")
+    state = part.get("state", f"{part.get('lines', 0)} lines")
+    return good(_SERIAL, f"{name} {part['path']}: {state}, held by the running agent")
+
+
+def _bridge(patient: Patient) -> Finding:
+    """Who answers, and whether it was built for this envelope and these channels."""
+    config = patient.settings.config.serial
+    assert config is not None  # noqa: S101 - for the type checker; the caller has looked
+    line = CountedLine(config.port, config.baud)
+    try:
+        hello = identify(line, patient.clock, ANSWER_WITHIN_S)
+    finally:
+        line.close()
+    return judge_hello(patient.settings, hello)
+
+
+def judge_hello(settings: Settings, hello: Hello) -> Finding:
+    """The firmware's own account beside what the agent will ask for."""
+    serial = settings.config.serial
+    wanted = settings.compiled.sha256()[:8]
+    told = f"{hello.envelope_hash:08x}"
+    fit = next(match for match in matches(hello) if match.device == settings.compiled.device)
+    words = f"{serial.port if serial else ''}: firmware {hello.firmware_version}, envelope {told}"
+    if hello.protocol_version != PROTOCOL_VERSION:
+        words += f", protocol {hello.protocol_version}; this speaks {PROTOCOL_VERSION}"
+        return failure(_SERIAL, words, _FLASH)
+    if told != wanted:
+        return failure(_SERIAL, f"{words}, here {wanted}: it will not be armed", _FLASH)
+    if fit.sensors != (serial.sensors if serial else None):
+        has = "channels of no known choice" if fit.sensors is None else f"{list(fit.sensors)}"
+        return failure(
+            _SERIAL, f"{words}; it reports {has}", "set serial.sensors to what it reports"
+        )
+    return good(_SERIAL, f"{words} as here, dead man {hello.deadman_ms} ms")
+
+
+def _lines(patient: Patient, number: int) -> Finding:
+    """Listen to a board that writes lines, until every channel has had a good value."""
+    section: SerialLines = patient.settings.config.serial_lines[number]
+    decoder = line_decoder(section, patient.settings.envelope.sensors, f"serial_lines[{number}]")
+    opener = partial(SerialPort, section.port, section.baud)
+    port = SerialLinesPort(section.port, opener, decoder)
+    clock = patient.clock
+    end_ns = clock.now_ns() + LISTEN_NS
+    heard: set[int] = set()
+    try:
+        while clock.now_ns() < end_ns and len(heard) < len(section.sensor):
+            heard |= {reading.channel for reading in port.poll(clock.now_ns())}
+            descriptor = port.fileno()
+            select.select(() if descriptor is None else (descriptor,), (), (), _STEP_S)
+        status = port.status()
+    finally:
+        port.close()
+    if status["fault"]:
+        return failure(
+            _SERIAL, f"{section.port}: {status['fault']}", "see `edge-agent bridge info`"
+        )
+    words = f"{section.port}: {status.get('lines', 0)} lines, {len(heard)} of"
+    words += f" {len(section.sensor)} channels in {LISTEN_NS // NS_PER_S} s"
+    if len(heard) < len(section.sensor):
+        return warning(_SERIAL, words, "another baud or format? docs/serial.md")
+    return good(_SERIAL, words)
+
+
+def broker(patient: Patient) -> list[Finding]:
+    """The broker of sensors and telemetry."""
+    mqtt = patient.settings.config.mqtt
+    if mqtt is None:
+        return [good("broker", "none is configured")]
+    device = patient.settings.envelope.device
+    base = f"{mqtt.base_topic}/{device}"
+    echo, telemetry = f"{base}/doctor", f"{base}/telemetry"
+    listens = tuple(dict.fromkeys(row.topic for row in mqtt.sensor))
+    options = LinkOptions(
+        host=mqtt.host,
+        port=mqtt.port,
+        client_id=_guest_id(mqtt, device, patient),
+        protocol=mqtt.protocol,
+        keepalive_s=mqtt.keepalive_s,
+        username=mqtt.username,
+        password=broker_password(patient.settings),
+        topics=(echo, *listens),
+    )
+    nonce = secrets.token_hex(8).encode()
+    says = {telemetry: b'{"doctor": "' + nonce + b'"}'}
+    found = visit(options, Plan(echo, nonce, says), patient.clock)
+    return judge_broker("broker", _facts(options, found, (telemetry,), listens))
+
+
+def _guest_id(mqtt: MqttSettings, device: str, patient: Patient) -> str:
+    """The agent's own name, by which an access list may know it, unless the agent is using it."""
+    own = mqtt.client_id or f"edge-{device}"
+    return own if patient.control is None else f"{own}-doctor"
+
+
+def plane(patient: Patient) -> list[Finding]:
+    """The broker of the control plane: its files, TLS, and the right to answer."""
+    settings = patient.settings
+    config = settings.config.plane
+    if config is None:
+        return [good("plane", "none is configured")]
+    files = check_plane_files(settings)
+    topics = topics_of(config.id)
+    # A guest name in any case: the agent's own would end a session that the broker keeps for it.
+    options = replace(
+        link_options(plane_job(settings, config)),
+        client_id=f"ed-{config.id}-doctor",
+        topics=(topics.cmd,),
+        status_topic="",
+        will=b"",
+    )
+    # An empty answer is no answer to any command; it shows whether one could be given.
+    found = visit(options, Plan(topics.resp, b"", {}, listen_ns=0), patient.clock)
+    verdict = judge_broker("plane", _facts(options, found, (topics.resp,), ()))
+    if any(f.fix for f in verdict) and (found.problem or found.denied or found.unanswered):
+        return verdict
+    return [good("plane", files)]
+
+
+def _facts(
+    options: LinkOptions, found: Visit, needs: tuple[str, ...], listens: tuple[str, ...]
+) -> BrokerFacts:
+    return BrokerFacts(
+        where=f"{options.host}:{options.port}",
+        problem=found.problem,
+        round_trip_ns=found.round_trip_ns,
+        tells_denials=found.tells_denials,
+        refused=found.refused,
+        denied=found.denied,
+        unanswered=found.unanswered,
+        heard=found.heard,
+        needs=needs,
+        listens=listens,
+    )
