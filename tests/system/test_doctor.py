@@ -19,6 +19,7 @@ from edge_agent.app_doctor import checks
 from edge_agent.cli import main
 from edge_agent.safety import devices
 from tests.system.mqtt_peer import MqttPeer, wait_until
+from tests.system.plane_site import PlaneSite
 from tests.system.whole_agent import Site
 
 ROOT = Path(__file__).parents[2]
@@ -352,3 +353,33 @@ def test_latency_measures_the_loops_own_pacing_in_both_classes() -> None:
 @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "601"])
 def test_a_measurement_without_a_length_is_wrong_usage(seconds: str) -> None:
     assert main(["doctor", "--latency", f"--seconds={seconds}"]) == 2
+
+
+# ---- control plane -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("acl", "verdict", "said"),
+    [
+        ("topic readwrite ed/v1/ahu-7/#\n", "ok", "2 keys"),
+        ("topic read ed/v1/ahu-7/#\n", "fail", "throws away what the agent publishes"),
+    ],
+)
+def test_a_plane_that_may_not_be_answered_is_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], acl: str, verdict: str, said: str
+) -> None:
+    with PlaneSite() as site, acl_broker(tmp_path, acl) as broker:
+        text = site.config.read_text()
+        site.config.write_text(text.replace(str(site.broker.port), str(broker.port)))
+        found = doctor(capsys, site.config, "--state-dir", str(site.state))
+    assert found["plane"]["verdict"] == verdict
+    assert said in found["plane"]["words"]
+
+
+def test_a_keyring_that_others_can_read_is_78(capsys: pytest.CaptureFixture[str]) -> None:
+    with PlaneSite() as site:
+        site.keyring.chmod(0o640)
+        found = doctor(capsys, site.config, "--state-dir", str(site.state))
+    assert found["exit"] == 78
+    assert found["rights"]["verdict"] == "fail"
+    assert found["plane"]["verdict"] == "fail"
