@@ -97,6 +97,7 @@ def run_gateway_process(settings: Settings, parent_pid: int | None) -> int:
         password=broker_password(settings),
         parent_pid=parent_pid,
         plane=None if plane is None else plane_job(settings, plane),
+        metrics=settings.config.metrics,
     )
     recorder = FlightRecorder(settings)
     try:

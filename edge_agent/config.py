@@ -21,6 +21,7 @@ import msgspec
 from edge_agent.core.clock import NS_PER_S
 from edge_agent.core.errors import ConfigError
 from edge_agent.gateway.actuator_settings import driven
+from edge_agent.gateway.metrics_settings import MetricsSettings, check_metrics
 from edge_agent.gateway.plane_settings import PlaneSettings, check_plane
 from edge_agent.gateway.settings import MqttSensor, MqttSettings, sensor_decoders
 from edge_agent.ports.serial_lines_settings import LineSensor, SerialLines, line_decoder
@@ -85,6 +86,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     serial_lines: tuple[SerialLines, ...] = ()
     mqtt: MqttSettings | None = None
     plane: PlaneSettings | None = None
+    metrics: MetricsSettings | None = None
     recording: RecordingConfig = RecordingConfig()
     # Channel -> limit -> value in the channel's unit (or seconds): stricter only.
     limits: dict[str, dict[str, float]] = {}  # msgspec copies mutable defaults
@@ -145,6 +147,8 @@ def settings_of(config: Config, source: str) -> Settings:
         _check_files(config)
         if config.plane is not None:
             check_plane(config.plane)
+        if config.metrics is not None:
+            check_metrics(config.metrics)
     except ConfigError as error:
         where = f"{source}: {error.where}" if error.where else source
         raise ConfigError(error.what, where=where, fix=error.fix) from error

@@ -174,6 +174,10 @@ class Journal:
         )
         return [Waiting(*row) for row in rows]
 
+    def outbox_rows(self) -> int:
+        """How many answers no broker has acknowledged. Raises sqlite3.Error."""
+        return int(self._db.execute("SELECT COUNT(*) FROM outbox").fetchone()[0])
+
     def heard(self, rows: list[int]) -> None:
         """The broker has these. Not forced to the disk: a power cut sends them again."""
         self._db.execute("PRAGMA synchronous = NORMAL")

@@ -32,6 +32,14 @@ class Outbox:
         """Whether the broker has everything, as far as is known."""
         return self._drained and not self._in_flight
 
+    def waiting(self) -> int:
+        """How many no broker has; -1 while the disk does not say."""
+        try:
+            return self._journal.outbox_rows()
+        except sqlite3.Error:
+            self.errors += 1
+            return -1
+
     def service(self, link: MqttLink, acks: list[int]) -> None:
         """Strike out what was acknowledged, and send what fits into the window."""
         if link.connection != self._connection:

@@ -157,6 +157,7 @@ class Carrier:
             **link,
             **counts,
             **reporter,
+            "plane.outbox_waiting": self._outbox.waiting(),
             "plane.outbox_errors": self._outbox.errors,
             "plane.event_errors": self._shelf.errors,
         }

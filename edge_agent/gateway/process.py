@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from edge_agent import __version__
 from edge_agent.core.clock import NS_PER_S, Clock
 from edge_agent.core.ipc import Actuate, Bye, ControlMessage, StatusReport, Tick, Welcome
 from edge_agent.core.records import TickRecord
@@ -25,6 +26,9 @@ from edge_agent.gateway.client import MqttLink
 from edge_agent.gateway.control_socket import ControlSocket
 from edge_agent.gateway.documents import Documents
 from edge_agent.gateway.intake import Intake
+from edge_agent.gateway.metrics import Instant
+from edge_agent.gateway.metrics_pages import MetricsPages
+from edge_agent.gateway.metrics_settings import MetricsSettings
 from edge_agent.gateway.offline import OfflineLink
 from edge_agent.gateway.plane import Carrier, PlaneJob, link_options
 from edge_agent.gateway.session import LinkOptions
@@ -73,6 +77,7 @@ class GatewayJob:
     password: str = ""
     parent_pid: int | None = None
     plane: PlaneJob | None = None
+    metrics: MetricsSettings | None = None
 
 
 class Gateway:
@@ -97,6 +102,9 @@ class Gateway:
         self._plane: Carrier | None = None
         if job.plane is not None:
             self._plane = Carrier(job.plane, MqttLink(link_options(job.plane), clock, rng))
+        self._pages: MetricsPages | None = None
+        if job.metrics is not None:
+            self._pages = MetricsPages(job.metrics, job.envelope, self._instant)
         self._decode_record = msgspec.msgpack.Decoder(TickRecord).decode
         self._telemetry_every_ns = round(NS_PER_S / settings.telemetry_rate_hz)
         self._telemetry_sent_ns = 0
@@ -115,9 +123,12 @@ class Gateway:
         plane = self._plane
         descriptors = [self._link.fileno(), self._control.fileno()]
         descriptors += [] if plane is None else plane.filenos()
+        descriptors += [] if self._pages is None else self._pages.filenos()
         waiting_on = [d for d in descriptors if d is not None]
         ready, _, _ = select.select(waiting_on, [], [], wait_s)
         now_ns = self._clock.now_ns()
+        if self._pages is not None:
+            self._pages.step(now_ns)
         if plane is not None:  # first: a command waits for nothing
             plane.step(now_ns)
             only_plane = ready and not {*ready} & {*descriptors[:2]}
@@ -152,6 +163,7 @@ class Gateway:
             **{f"recording.{name}": value for name, value in self._recorder.status().items()},
             **self._actuators.counters(),
             **({} if self._plane is None else self._plane.counters()),
+            **({} if self._pages is None else self._pages.counters()),
         }
 
     def close(self) -> None:
@@ -159,6 +171,8 @@ class Gateway:
         for message in self._control.receive():
             self._hear(message)
         self._control.close()
+        if self._pages is not None:
+            self._pages.close()
         if self._plane is not None:
             self._plane.close(self._clock.now_ns())
         self._link.close(self._documents.offline("stopped"))
@@ -170,6 +184,8 @@ class Gateway:
                 self._keep(record)
                 if self._plane is not None and self._welcome is not None:
                     self._plane.see(record, self._welcome.boot)
+                if self._pages is not None:
+                    self._pages.observe(record)
             case Welcome():
                 self._welcome = message
                 self._begin_recording(message)
@@ -231,6 +247,16 @@ class Gateway:
         self._reported_states = states
         self._report_sent_ns = now_ns
         self._control.send_report(self.counters())
+
+    def _instant(self) -> Instant:
+        return Instant(
+            now_ns=self._clock.now_ns(),
+            version=__version__,
+            welcome=self._welcome,
+            control_connected=self._control.connected,
+            status=self._control_status,
+            counters=self.counters(),
+        )
 
     def _link_options(self, settings: MqttSettings) -> LinkOptions:
         return LinkOptions(

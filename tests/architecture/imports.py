@@ -79,6 +79,7 @@ OWNERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "edge_agent/client/connection.py",
             "edge_agent/gateway/client.py",
             "edge_agent/gateway/control_socket.py",
+            "edge_agent/gateway/pages.py",
             "edge_agent/gateway/probe.py",
             "edge_agent/gateway/unix_link.py",
             "edge_agent/gateway/session.py",

@@ -10,6 +10,7 @@ from typing import Self
 from edge_agent.core.clock import SystemClock
 from edge_agent.core.ipc import Welcome
 from edge_agent.core.records import Mode, Proposal, Reading, Snapshot, TickRecord, Verdict
+from edge_agent.gateway.metrics_settings import MetricsSettings
 from edge_agent.gateway.process import Gateway, GatewayJob
 from edge_agent.gateway.settings import MqttSensor, MqttSettings
 from edge_agent.ports.gateway_relay import GatewayRelay
@@ -52,11 +53,13 @@ class ListRecorder:
 
 def job(port: int, socket_path: Path, **changes: object) -> GatewayJob:
     """A gateway job for the air handler on a broker of the test's own."""
+    metrics = changes.pop("metrics", None)
     values: dict[str, object] = {"port": port, "sensor": SENSORS, "keepalive_s": 2} | changes
     return GatewayJob(
         envelope=ENVELOPE,
         settings=MqttSettings(**values),  # type: ignore[arg-type]
         socket_path=socket_path,
+        metrics=metrics if isinstance(metrics, MetricsSettings) else None,
     )
 
 
@@ -82,6 +85,8 @@ class Bench:
 
     def __init__(self, port: int, folder: Path, **changes: object) -> None:
         self.path = folder / "control.sock"
+        metrics = changes.get("metrics")
+        self.metrics_port = metrics.port if isinstance(metrics, MetricsSettings) else 0
         self.relay: GatewayRelay | None = GatewayRelay(self.path, WELCOME, CHANNELS)
         self.recorder = ListRecorder()
         self.gateway = Gateway(

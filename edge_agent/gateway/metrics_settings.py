@@ -1,0 +1,42 @@
+"""The `[metrics]` section of the configuration: where the numbers can be read, if at all.
+
+Owns: its shape and its checks. Must not: open a port to a network unless the owner says so in so
+many words: whoever can reach it reads every sensor.
+"""
+
+import ipaddress
+
+import msgspec
+
+from edge_agent.core.errors import ConfigError
+
+
+class MetricsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The `[metrics]` section. Without it nothing listens. `beyond_loopback` must be true for an
+    `address` that other machines can reach."""
+
+    port: int
+    address: str = "127.0.0.1"
+    beyond_loopback: bool = False
+
+
+def check_metrics(metrics: MetricsSettings) -> None:
+    """ConfigError for the first thing that cannot work, or is not meant."""
+    if not 1 <= metrics.port <= 65535:
+        raise ConfigError(
+            f"{metrics.port} is out of range", where="metrics.port", fix="choose 1 to 65535"
+        )
+    try:
+        address = ipaddress.ip_address(metrics.address)
+    except ValueError as error:
+        raise ConfigError(
+            f"{metrics.address!r} is not an address of this machine",
+            where="metrics.address",
+            fix="a number such as 127.0.0.1 or ::1, not a name",
+        ) from error
+    if not address.is_loopback and not metrics.beyond_loopback:
+        raise ConfigError(
+            f"{metrics.address} can be reached by other machines, which then read every sensor",
+            where="metrics.address",
+            fix="keep 127.0.0.1, or say beyond_loopback = true",
+        )
