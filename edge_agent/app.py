@@ -8,7 +8,6 @@ import contextlib
 import os
 import secrets
 import signal
-import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +34,7 @@ from edge_agent.ports.protocol import Port
 from edge_agent.service import realtime
 from edge_agent.service.child import ChildProcess
 from edge_agent.service.latch import Trip, TripLatch, latch_path, require_writable
+from edge_agent.service.log import Level, Log, ModeLog
 from edge_agent.service.notify import TickNotifier, open_notifier
 from edge_agent.service.starts import StartCount, machine_boot
 from edge_agent.service.status import TickStats, status_document
@@ -213,42 +213,52 @@ def _control(settings: Settings, trip: Trip | None, arm: bool, gateway_command: 
     ports: dict[str, Port] = {"gateway": relay, **plane.ports, **hardware.ports}
     stats = TickStats(period_ns)
     latch = TripLatch(latch_path(state_folder(settings)), settings.envelope, boot)
+    log = Log(clock)
     granted = realtime.set_up(config.loop.realtime_priority)
     facts: dict[str, Any] = {"boot": boot, "version": __version__, "safe_mode": safe_mode}
     facts |= {"hashes": hashes, "realtime": granted}
     operator = loop.Operator(settings.envelope, arm)
     children = {"gateway_process": ChildProcess(gateway_command)} if gateway_command else {}
     _stop_on_signals(operator, (*children.values(), notifier))
-    reporting: dict[str, Reporting] = {
-        **ports,
-        **plane.reporting,
-        **children,
-        "service": notifier,
-    }
+    own: dict[str, Reporting] = {"service": notifier, "log": log}
+    reporting: dict[str, Reporting] = {**ports, **plane.reporting, **children, **own}
     sink = StatusSink(relay, settings, stats, reporting, facts)
+    tellers = (TickNotifier(notifier, settings.envelope), ModeLog(log, settings.envelope))
     parts = loop.Parts(
         _agent_of(settings, model, period_ns, trip),
         tuple(ports.values()),
-        (*children.values(), sink, latch, TickNotifier(notifier, settings.envelope)),
+        (*children.values(), sink, latch, *tellers),
         clock,
         period_ns,
         config.loop.trigger == "telemetry",
         plane.commands,
     )
     if config.mode == "simulated":
-        sys.stderr.write('edge-agent: simulated hardware; mode = "real" drives a machine\n')
+        log.say(Level.NOTICE, 'simulated hardware; mode = "real" drives a machine')
     try:
-        for child in children.values():
-            child.look(clock.now_ns())  # here the start takes no time from a tick
-        loop.run(parts, operator, stats)
+        _run(parts, operator, stats, tuple(children.values()))
     finally:
-        for port in ports.values():
-            port.close()
         plane.commands.close()
         latch.close()
-        for child in children.values():
+    return _farewell(operator, log)
+
+
+def _run(
+    parts: loop.Parts,
+    operator: loop.Operator,
+    stats: TickStats,
+    children: Collection[ChildProcess],
+) -> None:
+    """The loop, with its children, until the operator's stop; then everything is released."""
+    try:
+        for child in children:
+            child.look(parts.clock.now_ns())  # here the start takes no time from a tick
+        loop.run(parts, operator, stats)
+    finally:
+        for port in parts.ports:
+            port.close()
+        for child in children:
             child.stop()
-    return _farewell(operator)
 
 
 def _proven_model(settings: Settings, clock: Clock) -> LoadedModel:
@@ -268,12 +278,13 @@ def _agent_of(
     return build_agent(settings, model, period_ns, cause)
 
 
-def _farewell(operator: loop.Operator) -> int:
+def _farewell(operator: loop.Operator, log: Log) -> int:
     """The exit code of a run that was told to stop, and a line when it is not 0."""
     if not operator.confirmed:
-        sys.stderr.write(
-            "edge-agent: stopped, but the microcontroller did not confirm safe outputs;"
-            " its own dead man makes them safe\n"
+        log.say(
+            Level.ERROR,
+            "stopped, but the microcontroller did not confirm safe outputs;"
+            " its own dead man makes them safe",
         )
     return EXIT_OK if operator.confirmed else EXIT_TRANSIENT
 

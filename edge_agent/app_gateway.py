@@ -8,6 +8,7 @@ import os
 import random
 import secrets
 import sys
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -32,6 +33,7 @@ from edge_agent.gateway.plane_settings import PlaneSettings
 from edge_agent.gateway.process import GatewayJob, run_gateway
 from edge_agent.recording.format import Header, channel_infos
 from edge_agent.recording.writer import SegmentWriter
+from edge_agent.service.log import Level, Log
 from edge_agent.service.notify import open_notifier
 
 STATUS_WITHIN_S = 2.0
@@ -90,6 +92,7 @@ class FlightRecorder:
 def run_gateway_process(settings: Settings, parent_pid: int | None) -> int:
     """`edge-agent gateway`: until SIGTERM, or until `parent_pid` is no longer the parent."""
     mqtt, plane = settings.config.mqtt, settings.config.plane
+    log = Log(SystemClock())
     job = GatewayJob(
         envelope=settings.envelope,
         settings=mqtt,
@@ -98,6 +101,7 @@ def run_gateway_process(settings: Settings, parent_pid: int | None) -> int:
         parent_pid=parent_pid,
         plane=None if plane is None else plane_job(settings, plane),
         metrics=settings.config.metrics,
+        tell=partial(log.say, Level.NOTICE),
     )
     recorder = FlightRecorder(settings)
     try:

@@ -52,7 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = arguments.verb(arguments)
         print(end="", flush=True)  # here, not at the interpreter's end, where nobody catches it
     except EdgeAgentError as error:
-        print(f"edge-agent: {error}", file=sys.stderr)
+        from edge_agent.service.log import Level, formed, is_journal
+
+        told = formed(Level.ERROR, str(error), journal=is_journal(os.environ))
+        print(told, end="", file=sys.stderr)
         # What was wrong with an option's value is usage, whoever found out.
         return EXIT_USAGE if error.where.startswith("--") else error.exit_code
     except KeyboardInterrupt:

@@ -8,6 +8,7 @@ class OfflineLink:
 
     state = "not configured"
     connected = False
+    last_reason = ""
 
     def fileno(self) -> None:
         """There is nothing to wait for."""

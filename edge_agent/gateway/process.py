@@ -9,6 +9,7 @@ import os
 import random
 import select
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -78,6 +79,7 @@ class GatewayJob:
     parent_pid: int | None = None
     plane: PlaneJob | None = None
     metrics: MetricsSettings | None = None
+    tell: Callable[[str], None] = lambda _words: None  # a line when a connection comes or goes
 
 
 class Gateway:
@@ -111,6 +113,7 @@ class Gateway:
         self._report_sent_ns = 0
         self._rest_seen_to_ns = 0
         self._reported_states: tuple[str, bool] = ("", False)
+        self._told_links = (False, False)
         self._welcome: Welcome | None = None
         self._control_status: dict[str, Any] = {}
         self._last_record: bytes | None = None
@@ -242,6 +245,11 @@ class Gateway:
 
     def _report(self, now_ns: int) -> None:
         states = (self._link.state, self._control.connected)
+        links = (self._link.connected, self._control.connected)
+        if links != self._told_links:  # not each attempt of a broker that is away
+            self._told_links = links
+            control = "there" if links[1] else "gone"
+            self._job.tell(f"mqtt={states[0]} control={control} {self._link.last_reason}")
         if states == self._reported_states and now_ns - self._report_sent_ns < REPORT_EVERY_NS:
             return
         self._reported_states = states

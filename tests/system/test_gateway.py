@@ -4,6 +4,7 @@ import json
 import random
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -262,3 +263,23 @@ def test_without_a_broker_in_the_configuration_the_gateway_records(tmp_path: Pat
     assert recorder.runs == [WELCOME]
     gateway.close()
     relay.close()
+
+
+def test_a_connection_that_comes_or_goes_is_one_line(tmp_path: Path) -> None:
+    told: list[str] = []
+    with Mosquitto(tmp_path) as broker:
+        base = replace(job(broker.port, tmp_path / "control.sock"), tell=told.append)
+        gateway = Gateway(base, ListRecorder(), SystemClock(), random.Random(1))
+
+        def stepped_until(words: str) -> None:
+            def said() -> bool:
+                gateway.step(0.01)
+                return any(words in line for line in told)
+
+            wait_until(said, words)
+
+        stepped_until("mqtt=connected control=gone")
+        broker.stop()
+        stepped_until("mqtt=waiting control=gone")
+        gateway.close()
+    assert len(told) == 2  # not a line for each attempt
