@@ -21,6 +21,7 @@ from edge_agent.cli_config import add_config, chosen_settings, same_options
 from edge_agent.cli_ctl import add_ctl
 from edge_agent.cli_doctor import add_doctor
 from edge_agent.cli_envelope import add_envelope
+from edge_agent.cli_init import add_init
 from edge_agent.cli_service import add_safe
 from edge_agent.cli_shared import Verbs, broker_address, print_json
 from edge_agent.core.errors import (
@@ -33,6 +34,7 @@ from edge_agent.core.errors import (
 _DESCRIPTION = """\
 Let a learned policy move real things, inside limits that are fixed in code.
 
+  edge-agent init DIR                  a configuration and a device package to begin with
   edge-agent sim                       watch a model hold a simulated air handler
   edge-agent sim --scenario all        ... with every fault injected
   edge-agent check --config agent.toml what would run, or what is wrong and how to fix it
@@ -77,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"edge-autonomy {__version__}")
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+    add_init(verbs)
     _add_sim(verbs)
     _add_run(verbs)
     _add_gateway(verbs)

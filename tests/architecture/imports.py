@@ -55,6 +55,8 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
         "recording": _room(_L1, "msgspec msgpack"),
         "sim": _room(_L1, "firmware_bridge msgpack msgspec numpy"),
         "service": _room(_L1, "msgspec packaging"),
+        # What `init` copies: the example of an envelope, so that it is checked like any other.
+        "starter": _room("core safety", pure=True),
         # L3: composition. app alone names concrete classes; loop sees protocols.
         "config": _room(_L1 + " gateway ports", "msgspec"),
         "loop": _room("core safety decision ports service"),
