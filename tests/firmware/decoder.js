@@ -3,6 +3,7 @@
 //     node decoder.js vectors.json
 'use strict';
 const fs = require('fs');
+const { blake2s } = require('./blake2s.js');
 
 const FROM_DEVICE = 0x80;
 const UNSALTED = 0x40;
@@ -61,9 +62,29 @@ function body(bytes) {
   return at === bytes.length ? values : null;
 }
 
+// What a frame ends with: four bytes, or in the keyed mode eight. A checker is made for the session.
+function crcOf(salt) {
+  const check = (frame) => {
+    const crc = Buffer.alloc(4);
+    crc.writeUInt32LE(crc32(frame, frame[0] & UNSALTED ? 0 : salt));
+    return crc;
+  };
+  return Object.assign(check, { size: 4 });
+}
+
+function tagOf(key, session, number) {
+  const prefix = Buffer.alloc(24);
+  [...session, number >>> 16].forEach((word, k) => prefix.writeUInt32LE(word, 4 * k));
+  const check = (frame) => {
+    const before = frame[0] & UNSALTED ? Buffer.alloc(24) : prefix;
+    return blake2s(8, key, Buffer.concat([before, frame]));
+  };
+  return Object.assign(check, { size: 8 });
+}
+
 // One piece between two delimiters: a frame, or the cause for which it is dropped.
-function decode(piece, salt, expect) {
-  if (piece.length <= 10) return 'too_short';
+function decode(piece, check, expect) {
+  if (piece.length <= 6 + check.size) return 'too_short';
   if (piece.length > 201) return 'too_long';
   const raw = Buffer.from(piece);
   let at = 0;
@@ -73,16 +94,16 @@ function decode(piece, salt, expect) {
     at += step;
   }
   if (at !== raw.length) return 'cobs';
-  const frame = raw.subarray(1, -4);
+  const frame = raw.subarray(1, -check.size);
   const kind = frame[0];
   if ((kind & FROM_DEVICE) !== expect) return 'reflected';
-  if (crc32(frame, kind & UNSALTED ? 0 : salt) !== raw.readUInt32LE(raw.length - 4)) return 'crc';
+  if (!check(frame).equals(raw.subarray(-check.size))) return 'crc';
   const values = body(frame.subarray(5));
   if (values === null) return 'body';
   return { kind, seq: frame.readUInt16LE(1), token: frame.readUInt16LE(3), values };
 }
 
-function encode({ kind, seq, token, values }, salt) {
+function encode({ kind, seq, token, values }, check) {
   const head = Buffer.alloc(5);
   head[0] = kind;
   head.writeUInt16LE(seq, 1);
@@ -90,9 +111,7 @@ function encode({ kind, seq, token, values }, salt) {
   const n = values.length;
   const array = Buffer.from(n < 16 ? [0x90 | n] : [0xdc, n >> 8, n & 255]);
   const frame = Buffer.concat([head, array, ...values.map(encodeInteger)]);
-  const crc = Buffer.alloc(4);
-  crc.writeUInt32LE(crc32(frame, kind & UNSALTED ? 0 : salt));
-  const raw = Buffer.concat([Buffer.from([0]), frame, crc, Buffer.from([0])]);
+  const raw = Buffer.concat([Buffer.from([0]), frame, check(frame), Buffer.from([0])]);
   for (let from = 0, at = 1; at < raw.length; at++) {
     if (raw[at] === 0) {
       raw[from] = at - from;
@@ -104,19 +123,30 @@ function encode({ kind, seq, token, values }, salt) {
 }
 
 const vectors = JSON.parse(fs.readFileSync(process.argv[2], 'utf8'));
-const { salt } = vectors.session;
+const { session, keyed } = vectors;
+const key = Buffer.from(keyed.key, 'hex');
+const named = [session.schema_hash, session.envelope_hash, session.boot_nonce, session.host_nonce,
+  keyed.session_number];
 const wrong = [];
-for (const vector of vectors.accept) {
-  const { kind, seq, token, values } = vector;
-  const wire = Buffer.from(vector.wire, 'hex');
-  const got = decode(wire.subarray(1, -1), salt, kind & FROM_DEVICE);
-  if (JSON.stringify(got) !== JSON.stringify({ kind, seq, token, values })) wrong.push(vector.name);
-  if (!encode(vector, salt).equals(wire)) wrong.push(`${vector.name} (encoding)`);
+
+function judge({ accept, reject }, checkOf, receiverOf) {
+  for (const vector of accept) {
+    const { kind, seq, token, values } = vector;
+    const wire = Buffer.from(vector.wire, 'hex');
+    const got = decode(wire.subarray(1, -1), checkOf(vector), kind & FROM_DEVICE);
+    if (JSON.stringify(got) !== JSON.stringify({ kind, seq, token, values })) wrong.push(vector.name);
+    if (!encode(vector, checkOf(vector)).equals(wire)) wrong.push(`${vector.name} (encoding)`);
+  }
+  for (const vector of reject) {
+    const expect = receiverOf(vector) === 'device' ? 0 : FROM_DEVICE;
+    const piece = Buffer.from(vector.wire, 'hex').subarray(1, -1);
+    const got = decode(piece, checkOf(vector), expect);
+    if (got !== vector.cause) wrong.push(`${vector.name}: ${JSON.stringify(got)}`);
+  }
+  return `${accept.length} accepted, ${reject.length} rejected`;
 }
-for (const vector of vectors.reject) {
-  const expect = vector.receiver === 'device' ? 0 : FROM_DEVICE;
-  const got = decode(Buffer.from(vector.wire, 'hex').subarray(1, -1), salt, expect);
-  if (got !== vector.cause) wrong.push(`${vector.name}: ${JSON.stringify(got)}`);
-}
-console.log(wrong.length ? wrong.join('\n') : `${vectors.accept.length} accepted, ${vectors.reject.length} rejected`);
+
+const said = judge(vectors, () => crcOf(session.salt), (vector) => vector.receiver);
+const keyedSaid = judge(keyed, (vector) => tagOf(key, named, vector.number), () => 'device');
+console.log(wrong.length ? wrong.join('\n') : `${said}; keyed: ${keyedSaid}`);
 process.exitCode = wrong.length ? 1 : 0;

@@ -16,6 +16,7 @@ from tests.firmware import toolchain
 from tests.unit.firmware_bridge.test_vectors import PATH, SESSION, VECTORS
 
 SALT = SESSION["salt"]
+KEYED = VECTORS["keyed"]
 CAUSES = BadFrames.__struct_fields__
 EDGES = (0, 127, 128, 255, 256, 65535, 65536, 2**31, 2**32 - 1, -1, -32, -33, -128, -129, -(2**31))
 
@@ -116,8 +117,8 @@ def test_a_decoder_written_from_the_document_alone_agrees() -> None:
         [toolchain.program("node"), script, PATH], capture_output=True, check=False, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    counts = len(VECTORS["accept"]), len(VECTORS["reject"])
-    assert done.stdout == f"{counts[0]} accepted, {counts[1]} rejected\n"
+    said = [f"{len(v['accept'])} accepted, {len(v['reject'])} rejected" for v in (VECTORS, KEYED)]
+    assert done.stdout == f"{said[0]}; keyed: {said[1]}\n"
 
 
 def test_no_corrupted_frame_is_accepted_and_no_good_neighbour_is_lost(tmp_path: Path) -> None:

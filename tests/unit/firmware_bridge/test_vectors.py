@@ -49,3 +49,5 @@ def test_the_worked_example_of_the_document_is_a_golden_frame() -> None:
     text = PATH.with_name("PROTOCOL.md").read_text()
     (vector,) = (v for v in VECTORS["accept"] if v["name"] == "set")
     assert bytes.fromhex(vector["wire"]).hex(" ") in text
+    (keyed,) = (v for v in VECTORS["keyed"]["accept"] if v["name"] == "set")
+    assert bytes.fromhex(keyed["wire"]).hex(" ") in text
