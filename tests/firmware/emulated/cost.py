@@ -16,14 +16,15 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from edge_agent.ports.serial_bridge import link_identity
 from edge_agent.safety.devices.air_handler import ENVELOPE
-from firmware_bridge.frames import Frame, encode_frame
-from firmware_bridge.messages import Hello, Kind, session_salt
+from firmware_bridge.codec import codec_of
+from firmware_bridge.frames import Frame
+from firmware_bridge.messages import Hello, Kind
 from tests.firmware.emulated.host import FEEDBACK
-from tests.firmware.emulated.images import image, lm3s_image, make, program
+from tests.firmware.emulated.images import image, key_in, lm3s_image, make, program
 from tests.firmware.emulated.qmp import Qmp
 
 RECORD: Final = Path(__file__).with_name("cost.json")
@@ -42,15 +43,16 @@ def _bytes(data: bytes) -> str:
     return "{" + ", ".join(str(byte) for byte in data) + "}"
 
 
-def frames_header() -> str:
+def frames_header(key: bytes | None = None) -> str:
     """bench_frames.h: a handshake, an ARM and FRAMES different SETs of 40 bytes' worth of work."""
+    codec = codec_of(key)
     identity = link_identity(ENVELOPE, FEEDBACK)
     hello = Hello(1, 1, identity.schema_hash, identity.envelope_hash, _BOOT_NONCE, 0, 100)
-    salt = session_salt(hello, _HOST_NONCE)
-    opening = encode_frame(Frame(Kind.HELLO_ACK, 0, 0, (_BOOT_NONCE, _HOST_NONCE)), 0)
-    opening += encode_frame(Frame(Kind.ARM, 1, 0, (_HOST_NONCE, 0)), salt)
+    codec.begin(hello, _HOST_NONCE)
+    opening = codec.encode(Frame(Kind.HELLO_ACK, 0, 0, codec.hello_ack(hello, _HOST_NONCE)))
+    opening += codec.encode(Frame(Kind.ARM, 1, 0, (_HOST_NONCE, 0)))
     sets = [
-        encode_frame(Frame(Kind.SET, 2 + k, k, (300 + k, 0, 400 + k, 900 - k)), salt)
+        codec.encode(Frame(Kind.SET, 2 + k, k, (300 + k, 0, 400 + k, 900 - k)))
         for k in range(FRAMES)
     ]
     broken = bytearray(sets[-1])
@@ -66,10 +68,11 @@ def frames_header() -> str:
     )
 
 
-def instructions(folder: Path) -> dict[str, float]:
+def instructions(folder: Path, key_file: Path | None = None) -> dict[str, float]:
     """Mean instructions by kind; the same on every run with the same compiler."""
-    (folder / "bench_frames.h").write_text(frames_header(), encoding="utf-8")
-    make(f"{folder}/bench.elf", folder)
+    key = bytes.fromhex(key_file.read_text()) if key_file else None
+    (folder / "bench_frames.h").write_text(frames_header(key), encoding="utf-8")
+    make(f"{folder}/bench.elf", folder, KEY_FILE=str(key_file or ""))
     bench = image(folder / "bench.elf", "arm-none-eabi-nm")
     command = [program("qemu-system-arm", "qemu-system-arm"), "-M", "lm3s6965evb"]
     command += ["-kernel", str(bench.elf), "-display", "none", "-monitor", "none", "-nodefaults"]
@@ -99,10 +102,10 @@ def _results(qmp: Qmp, symbols: Mapping[str, tuple[int, int]], path: Path) -> li
     return words("bench")
 
 
-def sizes(folder: Path) -> dict[str, int]:
+def sizes(folder: Path, key_file: Path | None = None) -> dict[str, int]:
     """Bytes of the core in the linked firmware: code and tables, and the device's memory with its
     receive and transmit buffers. The compiler's 64-bit division is counted apart."""
-    firmware = lm3s_image(folder)
+    firmware = lm3s_image(folder, KEY_FILE=str(key_file or ""))
     listing = (folder / "lm3s.elf.map").read_text(encoding="utf-8")
     listing = listing[listing.index("Linker script and memory map") :]
     listing = re.sub(r"(?m)^( \.\S+)\n +", r"\1 ", listing)
@@ -112,11 +115,22 @@ def sizes(folder: Path) -> dict[str, int]:
     return {"flash_bytes": flash, "ram_bytes": ram, "flash_of_64_bit_division_bytes": division}
 
 
-def measure(folder: Path) -> dict[str, object]:
+def measure(folder: Path) -> dict[str, Any]:
     """Everything that cost.json holds."""
     words = ["arm-none-eabi-gcc", "-dumpfullversion"]
     compiler = subprocess.run(words, capture_output=True, check=True, text=True).stdout.strip()
-    return {"gcc": compiler, "sizes": sizes(folder), "instructions": instructions(folder)}
+    keyed = folder / "keyed"
+    keyed.mkdir()
+    key_file = key_in(keyed)
+    return {
+        "gcc": compiler,
+        "sizes": sizes(folder),
+        "instructions": instructions(folder),
+        "keyed": {
+            "sizes": sizes(keyed, key_file),
+            "instructions": instructions(keyed, key_file),
+        },
+    }
 
 
 def _main() -> None:

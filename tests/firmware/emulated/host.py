@@ -32,7 +32,7 @@ _DAMPER: Final = 20
 class Host:
     """One host on one port."""
 
-    def __init__(self, path: str, envelope: Envelope = ENVELOPE) -> None:
+    def __init__(self, path: str, envelope: Envelope = ENVELOPE, key: bytes | None = None) -> None:
         self.port = SerialBridgePort(
             path,
             lambda: SerialPort(path, BAUD),
@@ -40,6 +40,8 @@ class Host:
             FEEDBACK,
             lambda: int.from_bytes(os.urandom(4), "little"),
         )
+        if key is not None:
+            self.port.use_key(key)
 
     def status(self, key: str) -> int | str:
         return self.port.status()[key]

@@ -49,6 +49,14 @@ def make(goal: str, folder: Path, **variables: str) -> None:
     assert done.returncode == 0, done.stderr + done.stdout
 
 
+def key_in(folder: Path, digits: str = "0123456789abcdef" * 4) -> Path:
+    """A key file."""
+    path = folder / "bridge.key"
+    path.write_text(digits + "\n", encoding="utf-8")
+    path.chmod(0o600)
+    return path
+
+
 def image(elf: Path, nm: str) -> Image:
     """`elf` with its symbols, as the binutils program `nm` prints them."""
     listing = subprocess.run([nm, "-S", elf], capture_output=True, check=True, text=True).stdout
