@@ -17,8 +17,15 @@ from typing import Any, Protocol
 from edge_agent import __version__, loop
 from edge_agent.app_commands import open_commands
 from edge_agent.app_hardware import hardware_of
+from edge_agent.app_key import serial_key
 from edge_agent.app_safe_mode import inherited_trip, is_safe_mode
-from edge_agent.config import Settings, recordings_folder, socket_path, state_folder
+from edge_agent.config import (
+    SerialConfig,
+    Settings,
+    recordings_folder,
+    socket_path,
+    state_folder,
+)
 from edge_agent.core.clock import NS_PER_S, Clock, SystemClock
 from edge_agent.core.errors import EXIT_OK, EXIT_TRANSIENT, ConfigError, EdgeAgentError, ModelError
 from edge_agent.core.ipc import Welcome
@@ -308,10 +315,17 @@ def check(settings: Settings) -> dict[str, str]:
         "model": f"{model.manifest.name} {model.manifest.version} ({model.folder})",
         "fallback": _fallback_words(settings),
         "golden deviation": f"{deviation:.4g} (tolerance {tolerance:g})",
-        "serial": config.serial.port if config.serial else "none",
+        "serial": _serial_words(config.serial),
         "broker": f"{config.mqtt.host}:{config.mqtt.port}" if config.mqtt else "none",
         "recordings": str(recordings_folder(settings)),
     }
+
+
+def _serial_words(serial: SerialConfig | None) -> str:
+    if serial is None:
+        return "none"
+    keyed = serial_key(serial, os.environ) is not None
+    return f"{serial.port} (every frame proved with its key)" if keyed else serial.port
 
 
 def _fallback_words(settings: Settings) -> str:

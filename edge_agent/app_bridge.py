@@ -19,6 +19,7 @@ from edge_agent.ports.serial_bridge import SerialBridgePort
 from edge_agent.safety import devices
 from edge_agent.safety.limits import Envelope
 from firmware_bridge.errors import PortUnavailableError, SerialFaultError, WireValueError
+from firmware_bridge.frames import Stranger
 from firmware_bridge.messages import PROTOCOL_VERSION, Hello, ResetReason, schema_hash
 from firmware_bridge.port_list import PortEntry, list_entries
 from firmware_bridge.probe import Probe
@@ -33,6 +34,12 @@ _FIXES: Mapping[int | None, str] = {
     errno.EAGAIN: "another program has it open: stop that one; `edge-agent status` asks an agent",
     errno.EBUSY: "another program has it open: stop that one; `edge-agent status` asks an agent",
     errno.ENOTTY: "give a serial port; `edge-agent bridge info` lists those of this machine",
+}
+
+_KEY_FIXES: Mapping[Stranger, str] = {
+    Stranger.WITH_KEY: "--key-file FILE, with the key that it was flashed with",
+    Stranger.WITHOUT_KEY: "leave --key-file out, or flash it with KEY_FILE",
+    Stranger.OTHER_KEY: "--key-file with the key that it was flashed with",
 }
 
 
@@ -56,9 +63,10 @@ def ports() -> list[PortEntry]:
 class CountedLine:
     """A serial port that counts its bytes, and can be opened again."""
 
-    def __init__(self, path: str, baud: int) -> None:
+    def __init__(self, path: str, baud: int, key: bytes | None = None) -> None:
         """Opens it at once; PortError, with the fix, when that is impossible."""
         self.path = path
+        self.key = key
         self.bytes_received = 0
         self.bytes_sent = 0
         self._baud = baud
@@ -102,7 +110,7 @@ def _fix(error: PortUnavailableError) -> str:
 
 def identify(line: CountedLine, clock: Clock, wait_s: float) -> Hello:
     """Ask until somebody answers; PortError that says what was heard instead."""
-    probe = Probe(RETRY_NS)
+    probe = Probe(RETRY_NS, line.key)
     end_ns = clock.now_ns() + round(wait_s * NS_PER_S)
     while clock.now_ns() < end_ns:
         _exchange(line, probe, clock)
@@ -126,6 +134,8 @@ def _nobody(path: str, probe: Probe, wait_s: float) -> PortError:
     if probe.bytes_received == 0:
         what = f"nothing answered in {wait_s:g} s"
         fix = "is it powered, flashed, and is this its port? A slow starter needs a longer --wait"
+    elif probe.stranger is not None:
+        what, fix = probe.stranger.value, _KEY_FIXES[probe.stranger]
     elif bad.reflected:
         what = "what was sent comes back: transmit is wired to receive, or the line echoes"
         fix = "cross the two wires; switch local echo off"
@@ -208,6 +218,8 @@ class Monitor:
         self._port = SerialBridgePort(
             line.path, line.open, self._envelope, best.sensors, lambda: next(nonces)
         )
+        if line.key is not None:
+            self._port.use_key(line.key)
         self._values: dict[int, Reading] = {}
         self._since_ns = clock.now_ns()
         self._before = (0, line.bytes_received, line.bytes_sent)
@@ -278,7 +290,7 @@ def bench(line: CountedLine, clock: Clock, wait_s: float, for_s: float) -> dict[
 
 def _round_trips(line: CountedLine, clock: Clock, for_s: float) -> dict[str, Any]:
     """Round trips of IDENT and HELLO, one after the other, for `for_s` seconds."""
-    probe = Probe(RETRY_NS)
+    probe = Probe(RETRY_NS, line.key)
     trips: list[int] = []
     start_ns = clock.now_ns()
     while clock.now_ns() - start_ns < for_s * NS_PER_S:

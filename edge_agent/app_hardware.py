@@ -5,11 +5,13 @@ anything else. A simulated world needs the simulator and its plants, which a boa
 loads: they are imported only when the configuration says so.
 """
 
+import os
 import secrets
 from collections.abc import Mapping
 from functools import partial
 from typing import NamedTuple
 
+from edge_agent.app_key import serial_key
 from edge_agent.config import SerialConfig, Settings
 from edge_agent.core.errors import ConfigError
 from edge_agent.ports.protocol import Port
@@ -31,7 +33,8 @@ class Hardware(NamedTuple):
 
 
 def hardware_of(settings: Settings) -> Hardware:
-    """What the configuration's mode asks for; ConfigError when that device cannot be simulated."""
+    """What the configuration's mode asks for; ConfigError when that device cannot be simulated,
+    or the line's key cannot be had."""
     if settings.config.mode == "simulated":
         return _simulated(settings)
     index = {name: channel for channel, name in enumerate(settings.envelope.channel_names)}
@@ -45,13 +48,17 @@ def hardware_of(settings: Settings) -> Hardware:
 
 
 def _bridge(settings: Settings, serial: SerialConfig) -> Port:
-    return SerialBridgePort(
+    port = SerialBridgePort(
         serial.port,
         partial(SerialPort, serial.port, serial.baud),
         settings.compiled,
         serial.sensors,
         lambda: secrets.randbits(_NONCE_BITS),
     )
+    key = serial_key(serial, os.environ)
+    if key is not None:
+        port.use_key(key)
+    return port
 
 
 def _line_ports(settings: Settings) -> dict[str, Port]:

@@ -8,11 +8,15 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from edge_agent.cli_shared import Verbs, print_json
 from edge_agent.core.clock import NS_PER_S
 from edge_agent.core.errors import EXIT_CONFIG, EXIT_OK, ConfigError
+
+if TYPE_CHECKING:
+    from edge_agent.app_bridge import CountedLine
 
 _DESCRIPTION = """\
 Look at the line to the microcontroller. None of these can arm it or move an output; a port has
@@ -92,17 +96,31 @@ def _port_verb(group: Verbs, name: str, summary: str, description: str) -> argpa
         help="for an answer; a board that resets when its port is opened needs two"
         " (default: %(default)s s)",
     )
+    parser.add_argument(
+        "--key-file",
+        type=Path,
+        metavar="FILE",
+        help="the key that the firmware was built with: 64 hexadecimal digits, mode 600",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON, one document a line")
     return parser
+
+
+def _line_of(arguments: argparse.Namespace) -> "CountedLine":
+    from edge_agent.app_bridge import CountedLine
+    from edge_agent.app_key import read_key
+
+    key = None if arguments.key_file is None else read_key(arguments.key_file)
+    return CountedLine(arguments.port, arguments.baud, key)
 
 
 def _info(arguments: argparse.Namespace) -> int:
     if arguments.port is None:
         return _list(as_json=arguments.json)
-    from edge_agent.app_bridge import CountedLine, hello_document, identify
+    from edge_agent.app_bridge import hello_document, identify
     from edge_agent.core.clock import SystemClock
 
-    line = CountedLine(arguments.port, arguments.baud)
+    line = _line_of(arguments)
     try:
         document = hello_document(line.path, identify(line, SystemClock(), arguments.wait))
     finally:
@@ -151,12 +169,12 @@ def _info_text(document: Mapping[str, Any]) -> str:
 
 
 def _monitor(arguments: argparse.Namespace) -> int:
-    from edge_agent.app_bridge import CountedLine, Monitor, identify
+    from edge_agent.app_bridge import Monitor, identify
     from edge_agent.core.clock import SystemClock
 
     _positive(arguments.every, "--every")
     clock = SystemClock()
-    line = CountedLine(arguments.port, arguments.baud)
+    line = _line_of(arguments)
     try:
         monitor = Monitor(line, identify(line, clock, arguments.wait), clock)
         left_ns = None
@@ -230,11 +248,11 @@ def _page(document: Mapping[str, Any]) -> str:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
-    from edge_agent.app_bridge import CountedLine, bench
+    from edge_agent.app_bridge import bench
     from edge_agent.core.clock import SystemClock
 
     _positive(arguments.duration, "--duration")
-    line = CountedLine(arguments.port, arguments.baud)
+    line = _line_of(arguments)
     try:
         document = bench(line, SystemClock(), arguments.wait, arguments.duration)
     finally:

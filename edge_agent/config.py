@@ -56,11 +56,14 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class SerialConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[serial]`: the microcontroller and which sensor channels it reports, in its order."""
+    """`[serial]`: the microcontroller and which sensor channels it reports, in its order. With
+    `key_file`, or the systemd credential `key_credential`, every frame is proved with its key."""
 
     port: str
     baud: int = 115200
     sensors: tuple[str, ...] = ()
+    key_file: str = ""
+    key_credential: str = ""
 
 
 class RecordingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -376,6 +379,8 @@ def _check_files(config: Config) -> None:
     serial = config.serial
     if serial is not None:
         _check_port(serial.port, serial.baud, _BAUD_RATES, "serial")
+        if serial.key_file and serial.key_credential:
+            raise ConfigError("two keys", where="serial", fix="key_file or key_credential")
     limits = config.recording
     if not 1 <= limits.segment_mb_max <= limits.total_mb_max // 2:
         raise ConfigError(

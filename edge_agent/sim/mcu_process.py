@@ -68,8 +68,11 @@ class Board:
         self._clock = SystemClock()
         self._envelope = devices.find(options.device)
         self._feedback = FEEDBACK_SENSORS[options.device]
+        key_file: Path | None = options.key_file
         self._settings = McuSettings(
-            deadman_ms=options.deadman_ms, telemetry_ms=options.telemetry_ms
+            deadman_ms=options.deadman_ms,
+            telemetry_ms=options.telemetry_ms,
+            key=bytes.fromhex(key_file.read_text(encoding="ascii")) if key_file else None,
         )
         self._wiring = (
             PlantWiring(self._envelope, self._feedback, options.seed) if options.plant else None
@@ -136,6 +139,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of the plant's noise")
     parser.add_argument("--deadman-ms", type=int, help="default: the envelope's smallest lease")
     parser.add_argument("--telemetry-ms", type=int, default=20)
+    parser.add_argument("--key-file", type=Path, help="a device that was built with this key")
     parser.add_argument("--control", action="store_true", help="obey lines on standard input")
     return parser.parse_args(arguments)
 

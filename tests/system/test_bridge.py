@@ -33,10 +33,10 @@ AGENT = [sys.executable, "-m", "edge_agent"]
 class Device:
     """The simulated microcontroller as a process of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *more: str) -> None:
         self.port = folder / "tty"
         self.process = subprocess.Popen(
-            [*MCU, "--link", str(self.port), "--control"],
+            [*MCU, "--link", str(self.port), "--control", *more],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

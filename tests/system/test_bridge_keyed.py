@@ -1,0 +1,76 @@
+"""`edge-agent bridge` and a simulated microcontroller that was built with a key."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge_agent.core.errors import EXIT_CONFIG, EXIT_OK, EXIT_TRANSIENT
+from tests.system.test_bridge import Device, run
+
+KEY = "0123456789abcdef" * 4
+
+
+def key_file(path: Path, digits: str = KEY, mode: int = 0o600) -> Path:
+    path.write_text(digits + "\n")
+    path.chmod(mode)
+    return path
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Iterator[Device]:
+    made = Device(tmp_path, "--key-file", str(key_file(tmp_path / "bridge.key")))
+    yield made
+    made.process.kill()
+    made.process.communicate()
+
+
+def test_info_and_monitor_understand_a_device_with_their_key(
+    device: Device, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = tmp_path / "bridge.key"
+    code, out, _ = run(capsys, "info", device.port, "--key-file", key, "--json")
+    assert (code, json.loads(out)["devices"][0]["envelope_matches"]) == (EXIT_OK, True)
+    words = ("--duration", 1, "--every", 1, "--json")
+    code, out, _ = run(capsys, "monitor", device.port, "--key-file", key, *words)
+    document = json.loads(out.splitlines()[-1])
+    assert (code, document["state"], document["device_state"]) == (EXIT_OK, "ready", "SAFE")
+    assert document["frames_per_s"] > 10
+    assert document["device_bad_frames"] == 0
+
+
+def test_without_a_key_or_with_another_it_says_so(
+    device: Device, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = run(capsys, "info", device.port, "--wait", 1)
+    assert code == EXIT_TRANSIENT
+    assert "the device uses a key, this host none" in err
+    assert "--key-file" in err
+    other = key_file(tmp_path / "other.key", "ff" * 32)
+    code, _, err = run(capsys, "monitor", device.port, "--key-file", other, "--wait", 1)
+    assert code == EXIT_TRANSIENT
+    assert "another key" in err
+
+
+def test_a_key_for_a_device_without_one_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = Device(tmp_path)
+    try:
+        words = ("--key-file", key_file(tmp_path / "k"), "--wait", 1)
+        code, _, err = run(capsys, "info", plain.port, *words)
+        assert code == EXIT_TRANSIENT
+        assert "this host uses a key, the device none" in err
+    finally:
+        plain.process.kill()
+        plain.process.communicate()
+
+
+def test_a_key_file_that_others_can_read_is_refused(
+    device: Device, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loose = key_file(tmp_path / "loose.key", mode=0o644)
+    code, _, err = run(capsys, "info", device.port, "--key-file", loose)
+    assert code == EXIT_CONFIG
+    assert "others can read" in err
