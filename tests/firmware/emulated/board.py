@@ -30,7 +30,11 @@ class Write(NamedTuple):
 class Board:
     """One running emulator. Killed by `close`."""
 
-    def __init__(self, image: Image, folder: Path, seed: int = 1) -> None:
+    def __init__(
+        self, image: Image, folder: Path, seed: int = 1, halted_on: str | None = None
+    ) -> None:
+        """`halted_on`: the emulator's name of another line than the cable, and it stands until a
+        debugger lets it run."""
         folder.mkdir(parents=True, exist_ok=True)
         self.cable = Cable()
         self._healed = (0, b"")
@@ -43,7 +47,9 @@ class Board:
         # 64 ns an instruction, a processor of 15 MIPS: the board's clock never outruns its
         # program, so a busy machine makes the board slow but loses none of its ticks.
         command += ["-icount", "shift=6,sleep=on"]
-        command += ["-chardev", f"serial,id=line,path={self.cable.device_path}"]
+        command += ["-S"] * (halted_on is not None)
+        line = halted_on or f"serial,path={self.cable.device_path}"
+        command += ["-chardev", f"{line},id=line"]
         command += ["-qmp", f"unix:{folder}/qmp,server=on,wait=off"]
         command += ["-gdb", f"unix:{folder}/gdb,server=on,wait=off"]
         # The noise that the cells of a real RAM wake up with.
@@ -100,8 +106,12 @@ class Board:
 
     def heal(self) -> None:
         """Undo `hang_in`: the emulator's flash keeps a patch through a reset."""
-        with Debugger(self._folder / "gdb") as debugger:
+        with self.debugger() as debugger:
             debugger.write(*self._healed)
+
+    def debugger(self) -> Debugger:
+        """Stops the board while it is in use."""
+        return Debugger(self._folder / "gdb")
 
     def freeze(self) -> None:
         """Stop the board, its clock included."""
@@ -120,5 +130,5 @@ class Board:
         return path.read_bytes()
 
     def _poke(self, symbol: str, data: bytes) -> None:
-        with Debugger(self._folder / "gdb") as debugger:
+        with self.debugger() as debugger:
             debugger.write(self._image.symbols[symbol].address & ~1, data)

@@ -8,6 +8,7 @@ import pytest
 from tests.firmware.emulated.board import Board
 from tests.firmware.emulated.host import Host
 from tests.firmware.emulated.images import Image, lm3s_image
+from tests.firmware.emulated.lockstep import Lockstep
 
 
 @pytest.fixture(scope="session")
@@ -26,5 +27,21 @@ def board(lm3s: Image, tmp_path: Path) -> Iterator[Board]:
 @pytest.fixture
 def host(board: Board) -> Iterator[Host]:
     made = Host(board.cable.host_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def lockstep(lm3s: Image, tmp_path: Path) -> Iterator[Lockstep]:
+    """A board that only goes on when its host waits: what takes time here takes none there."""
+    made = Lockstep(lm3s, tmp_path / "lockstep")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def stepped(lockstep: Lockstep) -> Iterator[Host]:
+    """The host of that board, by the board's clock."""
+    made = Host("lockstep", pace=lockstep)
     yield made
     made.close()

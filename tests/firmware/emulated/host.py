@@ -13,10 +13,10 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from edge_agent.core.records import Command
-from edge_agent.ports.serial_bridge import SerialBridgePort
+from edge_agent.ports.serial_bridge import Line, SerialBridgePort
 from edge_agent.safety.devices.air_handler import ENVELOPE
 from edge_agent.safety.limits import Envelope
 from firmware_bridge.serial_port import SerialPort
@@ -29,13 +29,45 @@ HELD_FAN: Final = 1
 _DAMPER: Final = 20
 
 
+class Pace(Protocol):
+    """How a host's time goes on."""
+
+    def now_ns(self) -> int: ...
+
+    def wait(self) -> None:
+        """Until the next round."""
+
+    def open_line(self, path: str) -> Line:
+        """The line to the board."""
+
+
+class RealTime:
+    """By this machine's clock, on a tty."""
+
+    def open_line(self, path: str) -> Line:
+        return SerialPort(path, BAUD)
+
+    def now_ns(self) -> int:
+        return time.monotonic_ns()
+
+    def wait(self) -> None:
+        time.sleep(PERIOD_S)
+
+
 class Host:
     """One host on one port."""
 
-    def __init__(self, path: str, envelope: Envelope = ENVELOPE, key: bytes | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        envelope: Envelope = ENVELOPE,
+        key: bytes | None = None,
+        pace: Pace | None = None,
+    ) -> None:
+        self._pace = used = pace or RealTime()
         self.port = SerialBridgePort(
             path,
-            lambda: SerialPort(path, BAUD),
+            lambda: used.open_line(path),
             envelope,
             FEEDBACK,
             lambda: int.from_bytes(os.urandom(4), "little"),
@@ -48,8 +80,8 @@ class Host:
 
     def round(self, counts: tuple[int, ...] = SAFE, *, armed: bool = True) -> None:
         """One round of a control loop."""
-        self.port.poll(time.monotonic_ns())
-        self.port.apply(time.monotonic_ns(), Command(counts, armed))
+        self.port.poll(self._pace.now_ns())
+        self.port.apply(self._pace.now_ns(), Command(counts, armed))
 
     def run(
         self,
@@ -60,11 +92,11 @@ class Host:
         limit_s: float = 10.0,
     ) -> None:
         """Rounds until `until()`; a failure shows the port's status."""
-        deadline = time.monotonic() + limit_s
+        end_ns = self._pace.now_ns() + limit_s * 1e9
         while not until():
-            assert time.monotonic() < deadline, self.port.status()
+            assert self._pace.now_ns() < end_ns, self.port.status()
             self.round(counts, armed=armed)
-            time.sleep(PERIOD_S)
+            self._pace.wait()
 
     def reach(self, state: str, counts: tuple[int, ...] = SAFE, *, armed: bool = True) -> None:
         """Rounds until the link is in `state`."""
@@ -72,8 +104,8 @@ class Host:
 
     def drive(self, counts: tuple[int, ...], for_s: float, *, armed: bool = True) -> None:
         """Rounds for so long."""
-        end = time.monotonic() + for_s
-        self.run(lambda: time.monotonic() >= end, counts, armed=armed)
+        end_ns = self._pace.now_ns() + for_s * 1e9
+        self.run(lambda: self._pace.now_ns() >= end_ns, counts, armed=armed)
 
     def close(self) -> None:
         self.port.close()

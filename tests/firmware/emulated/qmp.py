@@ -87,17 +87,35 @@ class Debugger:
         trace: TracebackType | None,
     ) -> None:
         self._command("D")  # detach: the board runs on
+        self.close()
+
+    def close(self) -> None:
         self._socket.close()
 
     def write(self, address: int, data: bytes) -> None:
         answer = self._command(f"M{address:x},{len(data):x}:{data.hex()}")
         assert answer == "OK", answer
 
+    def stop_at(self, address: int) -> None:
+        """From now on `run` ends before the instruction there."""
+        answer = self._command(f"Z0,{address:x},2")
+        assert answer == "OK", answer
+
+    def run(self) -> None:
+        """Until the next stop: off the instruction where the board stands, then on."""
+        for how in ("s", "c"):
+            self._send(how)
+            while not self._packet().startswith("T"):
+                pass
+
     def _command(self, text: str) -> str:
-        self._socket.sendall(b"+$%s#%02x" % (text.encode(), sum(text.encode()) & 0xFF))
+        self._send(text)
         while (answer := self._packet()).startswith("T") and text != "?":
             pass  # "it stands", said once more unasked
         return answer
+
+    def _send(self, text: str) -> None:
+        self._socket.sendall(b"+$%s#%02x" % (text.encode(), sum(text.encode()) & 0xFF))
 
     def _packet(self) -> str:
         """The next packet, without its checksum; each is acknowledged by the next command."""
