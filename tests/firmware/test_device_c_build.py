@@ -20,6 +20,7 @@ CORE = ("frame.c", "guard.c", "device.c")
 CAUSES = (*BadFrames.__struct_fields__, "")
 LIMITS = '-DENVELOPE_LIMITS_H="limits_air_handler_mcu.h"'
 ARM = "-mcpu=cortex-m3 -mthumb -Os -fno-schedule-insns2 -fno-inline-functions-called-once".split()
+KEYED = ("-DEB1_KEYED=1", f"-DEB1_KEY={{{','.join(map(str, range(32)))}}}")
 FLASH_MAX = 4096
 RAM_MAX = 2048
 # One variable each, as long as what it measures.
@@ -40,10 +41,10 @@ def symbols(path: Path, tool: str = "nm") -> dict[str, int]:
     return {row[-1]: int(row[1], 16) if len(row) == 4 else 0 for row in rows}
 
 
-def for_cortex_m3(folder: Path, source: Path) -> Path:
+def for_cortex_m3(folder: Path, source: Path, *more: str) -> Path:
     made = folder / "core.o"
     words = ["arm-none-eabi-gcc", *toolchain.WARNINGS, *ARM, "-ffreestanding"]
-    words += [f"-I{toolchain.DEVICE}", LIMITS, "-c", str(source), "-o", str(made)]
+    words += [f"-I{toolchain.DEVICE}", LIMITS, *more, "-c", str(source), "-o", str(made)]
     done = subprocess.run(words, capture_output=True, check=False, text=True)
     assert done.returncode == 0, done.stderr
     return made
@@ -72,8 +73,10 @@ def test_flash_and_memory_are_within_the_budget_on_a_cortex_m3(tmp_path: Path) -
     assert 400 < ram <= RAM_MAX
 
 
-def test_the_core_calls_nothing_but_its_board(tmp_path: Path) -> None:
-    sizes = symbols(for_cortex_m3(tmp_path, toolchain.DEVICE / "eb1.c"), "arm-none-eabi-nm")
+@pytest.mark.parametrize("more", [(), KEYED], ids=["without a key", "with a key"])
+def test_the_core_calls_nothing_but_its_board(more: tuple[str, ...], tmp_path: Path) -> None:
+    core = for_cortex_m3(tmp_path, toolchain.DEVICE / "eb1.c", *more)
+    sizes = symbols(core, "arm-none-eabi-nm")
     missing = {name for name, size in sizes.items() if size == 0 and not name.startswith("$")}
     board = {"board_write_outputs", "board_lock", "board_unlock", "board_kick_watchdog"}
     assert missing == board | {"__aeabi_ldivmod"}  # the processor has no 64-bit division

@@ -3,13 +3,17 @@
 import ctypes
 import hashlib
 import random
+from pathlib import Path
 
-from firmware_bridge.device.build import KEYED_LIBRARY
+import pytest
+
+from firmware_bridge.device.build import KEYED_LIBRARY, compile_to
 from firmware_bridge.device.library import Codec, load
 from firmware_bridge.device.tables import KEY_SIZE, Ends
 from firmware_bridge.frames import BadFrames, Direction, Frame, encode_frame
 from firmware_bridge.keyed import KeyedDecoder, Tags
 from firmware_bridge.messages import Hello, session_name
+from tests.firmware import toolchain
 from tests.firmware.test_device_codec import KEYED, damaged, frames
 from tests.unit.firmware_bridge.test_vectors import SESSION
 
@@ -104,8 +108,17 @@ def test_both_codecs_refuse_every_bad_keyed_frame_for_its_cause() -> None:
         assert in_python(piece, number, 0) == CAUSES.index(vector["cause"]), vector["name"]
 
 
-def test_both_codecs_judge_keyed_frames_alike_good_and_damaged() -> None:
-    codec, draw = Codec(KEYED_LIBRARY), random.Random(8)
+@pytest.mark.parametrize("sanitized", [False, True])
+def test_both_codecs_judge_keyed_frames_alike_good_and_damaged(
+    sanitized: bool, tmp_path: Path
+) -> None:
+    """Undefined behaviour would end the process."""
+    library = KEYED_LIBRARY
+    if sanitized:
+        library = tmp_path / "libeb1_keyed.so"
+        words = ("-std=c99", "-O1", "-g", "-fPIC", "-shared", "-fsanitize=undefined")
+        compile_to(library, (toolchain.program("gcc"), *words, "-fno-sanitize-recover=all"))
+    codec, draw = Codec(library), random.Random(8)
     good = 0
     for frame in frames(seed=8, count=3000):
         number = draw.randrange(1 << 15) << 16 | frame.seq

@@ -1,13 +1,20 @@
 """`edge-agent bridge` and a simulated microcontroller that was built with a key."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from edge_agent.app_hardware import hardware_of
+from edge_agent.config import Config, SerialConfig, settings_of
 from edge_agent.core.errors import EXIT_CONFIG, EXIT_OK, EXIT_TRANSIENT
-from tests.system.test_bridge import Device, run
+from edge_agent.core.records import Command
+from edge_agent.gateway.settings import MqttSensor, MqttSettings
+from edge_agent.ports.serial_bridge import SerialBridgePort
+from edge_agent.safety.devices.air_handler import ENVELOPE
+from tests.system.test_bridge import FEEDBACK, Device, run
 
 KEY = "0123456789abcdef" * 4
 
@@ -38,6 +45,27 @@ def test_info_and_monitor_understand_a_device_with_their_key(
     assert (code, document["state"], document["device_state"]) == (EXIT_OK, "ready", "SAFE")
     assert document["frames_per_s"] > 10
     assert document["device_bad_frames"] == 0
+
+
+def test_the_ports_of_a_configured_agent_arm_and_drive_it(device: Device, tmp_path: Path) -> None:
+    rows = tuple(
+        MqttSensor(topic=sensor.name, channel=sensor.name, unit=sensor.unit)
+        for sensor in ENVELOPE.sensors
+        if sensor.name not in FEEDBACK
+    )
+    serial = SerialConfig(
+        port=str(device.port), sensors=tuple(FEEDBACK), key_file=str(tmp_path / "bridge.key")
+    )
+    config = Config(mode="real", serial=serial, mqtt=MqttSettings(sensor=rows))
+    port = hardware_of(settings_of(config, "test")).ports["serial"]
+    assert isinstance(port, SerialBridgePort)
+    deadline = time.monotonic() + 20
+    while port.status()["device_state"] != "ARMED":
+        assert time.monotonic() < deadline, port.status()
+        port.poll(time.monotonic_ns())
+        port.apply(time.monotonic_ns(), Command((5, 0, 0, 3), armed=True))
+        time.sleep(0.01)
+    port.close()
 
 
 def test_without_a_key_or_with_another_it_says_so(
