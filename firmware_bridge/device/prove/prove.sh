@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Proves the contracts of envelope.c and guard.c with Frama-C: EVA (no alarm for any sound memory
 # and any input), then WP with z3 (every contract, no overflow, no bad access, no narrowing cast).
-# EVA on frame.c: no alarm for any input of 0 to 128 bytes.
+# EVA on frame.c: no alarm for any input of 0 to 128 bytes, with any session and, keyed, any key.
 # Prints what was proved; exit 0 only when nothing is left.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -28,9 +28,11 @@ for source in envelope guard; do # as a microcontroller builds them
     frama-c -cpp-extra-args="$mcu" "${casts[@]}" "${wp[@]}" \
         -wp-rte "$source.c" >"$work/$source.log" 2>&1
 done
-frama-c -cpp-extra-args="-I$libc" -eva -eva-precision 3 -eva-auto-loop-unroll 130 \
-    -eva-split-return-function eb1_decode:7 prove/any_bytes.c "$libc/__fc_builtin.c" \
-    >"$work/bytes.log" 2>&1
+for keyed in 0 1; do
+    frama-c -cpp-extra-args="-DEB1_KEYED=$keyed -I$libc" -eva -eva-precision 3 \
+        -eva-auto-loop-unroll 130 -eva-split-return-function eb1_decode:7 prove/any_bytes.c \
+        "$libc/__fc_builtin.c" >"$work/bytes$keyed.log" 2>&1
+done
 
 left=0
 check() { # name, log, pattern of the good line
@@ -45,7 +47,8 @@ check() { # name, log, pattern of the good line
 }
 check "EVA" "$work/eva.log" '0 alarms generated'
 check "WP, tables" "$work/eva.log" 'Proved goals: +([0-9]+) / \1$'
-check "EVA, frames" "$work/bytes.log" '0 alarms generated'
+check "EVA, frames" "$work/bytes0.log" '0 alarms generated'
+check "EVA, frames with a key" "$work/bytes1.log" '0 alarms generated'
 check "WP, envelope of a microcontroller" "$work/envelope.log" 'Proved goals: +([0-9]+) / \1$'
 check "WP, guard" "$work/guard.log" 'Proved goals: +([0-9]+) / \1$'
 check "WP, envelope" "$work/wp.log" 'Proved goals: +([0-9]+) / \1$'
