@@ -20,7 +20,7 @@ DEVICE_LIBRARY := firmware_bridge/device/targets/host/libeb1.so
 GUARDED := edge_agent/safety/*,firmware_bridge/*
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test link-faults differential prove bench model mutate lint format types unit coverage lock clean system-packages firmware bench-link corrupt fuzz test-arm64 test-service
+.PHONY: help sim test link-faults plane-faults differential prove bench model mutate lint format types unit coverage lock clean system-packages firmware bench-link corrupt fuzz test-arm64 test-service
 
 help:  ## this list
 	@echo "edge-autonomy: a quantized model holds a real machine inside a hard-coded envelope"
@@ -39,6 +39,9 @@ differential: system-packages $(VENV)/.test  ## STEPS=10000000 through both enve
 
 link-faults: $(VENV)/.test  ## 500,000 faults on the line and 10,000,000 damaged frames: none lost beside them, none believed
 	$(BIN)/python -m tests.unit.firmware_bridge.line_faults
+
+plane-faults: system-packages $(VENV)/.test $(DEVICE_LIBRARY)  ## 1,000 commands and 200 kill -9 of broker and device: no result or event lost, twice, or out of order
+	nice $(BIN)/python -m tests.system.plane_faults
 
 firmware: system-packages  ## build the microcontroller's firmware for every board, into build/firmware
 	$(MAKE) -s -C firmware_bridge/device/targets all

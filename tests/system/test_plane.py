@@ -102,7 +102,7 @@ def test_commands_to_a_dead_device_are_refused_when_it_is_back(
     site: PlaneSite, ops: DeviceClient
 ) -> None:
     ops.wait_online(20)
-    bodies = [ops.compose("stop") for _ in range(20)]
+    bodies = [ops.compose("stop") for _ in range(100)]
     site.end_agent(signal.SIGKILL)
     for body in bodies:
         ops.publish(msgspec.msgpack.encode(body))

@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 
 from edge_agent.client import DeviceClient, Outcome
+from tests.system.plane_faults import FAULTS, Trial, quick
 from tests.system.plane_site import PlaneSite
 
 pytestmark = pytest.mark.xdist_group("whole-agent")
@@ -105,3 +106,15 @@ def test_nothing_is_done_twice_across_random_kills(site: PlaneSite) -> None:
     for command_id in ids:
         finals = [o for o in ops.answers(command_id) if o.final]
         assert len(finals) == 1, finals
+
+
+def test_no_result_and_no_event_is_lost_repeated_or_reordered_when_anything_is_killed() -> None:
+    with PlaneSite() as site:
+        trial = Trial(quick(site), seed=1, outage_s=2.0)
+        for kind in FAULTS:
+            trial.round(kind, 25)
+        found = trial.close().verdict()
+    assert found.pop("results") == 100
+    assert found.pop("events") >= 80
+    assert found.pop("interrupted") <= 4
+    assert found == dict.fromkeys(found, 0)
