@@ -20,7 +20,7 @@ DEVICE_LIBRARY := firmware_bridge/device/targets/host/libeb1.so
 GUARDED := edge_agent/safety/*,firmware_bridge/*
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test link-faults plane-faults differential prove bench model mutate lint format types unit coverage lock clean system-packages firmware bench-link corrupt fuzz test-arm64 test-service
+.PHONY: help sim test link-faults plane-faults differential prove bench model mutate lint format types unit coverage lock clean system-packages firmware bench-link corrupt fuzz test-arm64 test-service test-clusters
 
 help:  ## this list
 	@echo "edge-autonomy: a quantized model holds a real machine inside a hard-coded envelope"
@@ -66,6 +66,10 @@ test-arm64: $(VENV)/.test $(DEVICE_LIBRARY)  ## the agent on an emulated Raspber
 test-service: $(VENV)/.test  ## the units on a real systemd in a container: what dies, hangs, fills up (root, 6 minutes)
 	@bash .ci/system-packages service
 	bash tests/service/run.sh
+
+test-clusters: $(VENV)/.test $(DEVICE_LIBRARY)  ## the plane on three NATS, then three RabbitMQ nodes, one of them killed
+	@bash .ci/system-packages clusters
+	$(BIN)/python -m pytest -p no:xdist -v tests/cluster/check_clusters.py
 
 bench: $(VENV)/.test $(DEVICE_LIBRARY)  ## measure the control process beside a hand-written loop
 	$(BIN)/python bench/envelope.py

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Protocol, Self
 
 from bench.mosquitto import Mosquitto
 from edge_agent.authority.seal import Algorithm
@@ -41,17 +41,31 @@ log_type none
 """
 
 
-class PlaneSite:
-    """Starts broker and agent; ends everything that it started. Use as a context manager."""
+class Broker(Protocol):
+    """What a site needs of the broker that it starts."""
 
-    def __init__(self, protocol: str = "5") -> None:
+    port: int
+
+    def start(self) -> None: ...
+    def stop(self, with_signal: signal.Signals = signal.SIGKILL) -> None: ...
+
+
+class PlaneSite:
+    """Starts broker and agent; ends everything that it started. Use as a context manager.
+
+    `broker` None: Mosquitto.
+    """
+
+    def __init__(self, protocol: Literal["5", "3.1.1"] = "5", broker: Broker | None = None) -> None:
         self._stack = ExitStack()
         self.folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="plane-")))
         self.secrets = {kid: secrets.token_bytes(32) for kid in ("ops", "halt")}
         self.keyring = self.folder / "keyring.json"
         self.algorithms: dict[str, Algorithm] = {}
         self.write_keyring(0o600)
-        self.broker = Mosquitto(self.folder, _BROKER.replace("FOLDER", str(self.folder)))
+        self.protocol = protocol
+        config = _BROKER.replace("FOLDER", str(self.folder))
+        self.broker = Mosquitto(self.folder, config) if broker is None else broker
         self.config = self.folder / "agent.toml"
         self.config.write_text(
             f'[plane]\nid = "{DEVICE}"\nport = {self.broker.port}\nkeepalive_s = 2\n'
@@ -136,6 +150,7 @@ class PlaneSite:
             secret=self.secrets[kid],
             by="tester",
             algorithm=self.algorithms.get(kid, "hmac"),
+            protocol=self.protocol,
         )
         self._clients.append(DeviceClient(options))
         return self._clients[-1]

@@ -8,6 +8,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import pytest
@@ -128,7 +129,9 @@ def test_a_command_under_way_when_all_is_killed_is_reported_and_not_run_again(
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
-def test_a_retained_command_that_waits_for_a_device_is_refused(protocol: str) -> None:
+def test_a_retained_command_that_waits_for_a_device_is_refused(
+    protocol: Literal["5", "3.1.1"],
+) -> None:
     with PlaneSite(protocol) as site:
         site.broker.start()
         ops = site.client()
