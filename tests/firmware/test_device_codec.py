@@ -1,17 +1,20 @@
 """One wire, several implementations: Python, C and JavaScript read and write the same bytes."""
 
 import random
+import struct
 import subprocess
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from firmware_bridge.device.build import compile_to, compiler, tiny_compiler
+from firmware_bridge.device.build import KEYED_LIBRARY, compile_to, compiler, tiny_compiler
 from firmware_bridge.device.library import Codec
 from firmware_bridge.device.tables import Ends
 from firmware_bridge.frames import BadFrames, Direction, Frame, FrameDecoder, encode_frame
+from firmware_bridge.keyed import Tags
 from tests.firmware import toolchain
 from tests.unit.firmware_bridge.test_vectors import PATH, SESSION, VECTORS
 
@@ -19,6 +22,9 @@ SALT = SESSION["salt"]
 KEYED = VECTORS["keyed"]
 CAUSES = BadFrames.__struct_fields__
 EDGES = (0, 127, 128, 255, 256, 65535, 65536, 2**31, 2**32 - 1, -1, -32, -33, -128, -129, -(2**31))
+
+# First bytes of integers: every form of msgpack at its edges, and what is none.
+HEADS = (0, 1, 0x7F, 0x80, *range(0xCC, 0xD4), 0xDF, 0xE0, 0xFF)
 
 
 def ends(expect: int = 0) -> Ends:
@@ -33,7 +39,7 @@ def frames(seed: int, count: int) -> Iterator[Frame]:
             draw.choice(EDGES) if draw.random() < 0.3 else draw.randint(-(2**31), 2**32 - 1)
             for _ in range(draw.randrange(20))
         )
-        kind = draw.choice((0x01, 0x10, 0x41, 0x90, 0x81, 0xC1))
+        kind = draw.choice((0x00, 0x01, 0x10, 0x41, 0x90, 0x81, 0xC1))
         yield Frame(kind, draw.randrange(65536), draw.randrange(65536), values)
 
 
@@ -94,14 +100,49 @@ def test_both_codecs_judge_any_body_alike() -> None:
     good = 0
     for _ in range(20_000):
         body = bytes([0x90 + draw.randrange(4)]) + bytes(
-            draw.choice((0, 1, 0x7F, 0x80, 0xCC, 0xCD, 0xCE, 0xCF, 0xD0, 0xD1, 0xD2, 0xD3, 0xFF))
-            for _ in range(draw.randrange(9))
+            draw.choice(HEADS) for _ in range(draw.randrange(9))
         )
         piece = sealed(body)
         answer = codec.decode(piece, ends(0))
         assert answer == in_python(piece, 0), body.hex()
         good += isinstance(answer, Frame)
     assert good > 100
+
+
+@pytest.mark.parametrize(
+    ("head", "integers"), [("dc0110", 16), ("dc0100", 128), ("dc0000", 0), ("dc000f", 15)]
+)
+def test_both_codecs_refuse_an_array_that_is_not_as_long_as_it_says(
+    head: str, integers: int
+) -> None:
+    piece = sealed(bytes.fromhex(head) + b"\1" * integers)
+    assert Codec().decode(piece, ends()) == in_python(piece, 0) == CAUSES.index("body")
+
+
+def test_without_a_session_only_what_opens_one_is_read() -> None:
+    codec, closed = Codec(), Ends(salt=SALT, open=0, expect=0)
+    frame = Frame(0x10, 1, 2, (3,))
+    assert codec.decode(encode_frame(frame, SALT)[1:-1], closed) == CAUSES.index("no_session")
+    opening = Frame(0x41, 1, 2, (3,))
+    assert codec.decode(encode_frame(opening, SALT)[1:-1], closed) == opening
+
+
+@pytest.mark.parametrize("newest", [0, 1, 0x7FFF, 0x8000, 0xFFFF, 0x1_0000, 0x2_8001, 2**32 - 1])
+def test_both_keyed_codecs_number_a_frame_by_the_newest_one(newest: int) -> None:
+    codec, key = Codec(KEYED_LIBRARY), bytes(range(32))
+    session = Ends(schema_hash=1, envelope_hash=2, boot_nonce=3, host_nonce=4, number=5, open=1)
+    session.key[:] = key
+    tags = Tags(key)
+    tags.begin(struct.pack("<5I", 1, 2, 3, 4, 5))
+    for ahead, good in ((-0x8001, False), (-0x8000, True), (-1, True), (0, True), (1, True),
+                        (0x7FFF, True), (0x8000, False)):  # fmt: skip
+        number = (newest + ahead) % 2**32
+        frame = Frame(0x10, number & 0xFFFF, 8, (1, -2))
+        wire = encode_frame(frame, 0, partial(tags.of, number=number))
+        session.frames = number
+        assert codec.encode(frame, session) == wire
+        session.frames = newest
+        assert codec.decode(wire[1:-1], session) == (frame if good else CAUSES.index("crc"))
 
 
 def test_the_c_codec_reproduces_the_golden_frames() -> None:
