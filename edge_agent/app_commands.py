@@ -30,6 +30,7 @@ from edge_agent.gateway.plane_settings import PlaneSettings
 from edge_agent.ports.command_relay import CommandRelay
 from edge_agent.service.keeper import Keeper
 from edge_agent.service.keyring_file import KeyringSource, KeyringWatch
+from edge_agent.service.private_file import read_credential
 
 _CREDENTIAL = "keyring"
 _DESIRED_FILE = "desired.bin"
@@ -218,8 +219,10 @@ def keyring_source(
             where="plane.keyring_file",
             fix="set it, or give the service LoadCredential=keyring:/etc/edge-agent/keyring.json",
         )
-    path = Path(plane.keyring_file) if plane.keyring_file else Path(folder) / _CREDENTIAL
-    return KeyringSource(path, plane.id, key_bytes(plane.root_key) or b"", state_dir)
+    root, kept = key_bytes(plane.root_key) or b"", state_dir
+    if plane.keyring_file:
+        return KeyringSource(Path(plane.keyring_file), plane.id, root, kept)
+    return KeyringSource(Path(folder) / _CREDENTIAL, plane.id, root, kept, read_credential)
 
 
 def _utc_ms() -> int:

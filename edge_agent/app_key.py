@@ -4,12 +4,12 @@ Owns: where it is read from, and the refusal of a file that others could read. M
 or take it from the configuration itself.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from edge_agent.config import SerialConfig
 from edge_agent.core.errors import ConfigError
-from edge_agent.service.private_file import read_private
+from edge_agent.service.private_file import read_credential, read_private
 from firmware_bridge.keyed import KEY_SIZE
 
 
@@ -26,12 +26,12 @@ def serial_key(serial: SerialConfig, environment: Mapping[str, str]) -> bytes | 
             where="serial.key_credential",
             fix=f"LoadCredential={serial.key_credential}:/etc/edge-agent/bridge.key in its unit",
         )
-    return read_key(Path(folder) / serial.key_credential)
+    return read_key(Path(folder) / serial.key_credential, read_credential)
 
 
-def read_key(path: Path) -> bytes:
+def read_key(path: Path, open_private: Callable[[Path], bytes] = read_private) -> bytes:
     """The key in a file of 64 hexadecimal digits that only its owner can read or write."""
-    text = read_private(path).strip()
+    text = open_private(path).strip()
     try:
         key = bytes.fromhex(text.decode("ascii"))
     except ValueError:

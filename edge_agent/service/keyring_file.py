@@ -8,7 +8,6 @@ A keyring that cannot be taken leaves the last good one in force, and is told.
 """
 
 import contextlib
-import os
 import queue
 import sys
 import threading
@@ -20,6 +19,7 @@ import msgspec
 
 from edge_agent.authority.keyring import Keyring, parse_keyring
 from edge_agent.core.errors import ConfigError
+from edge_agent.service.durable import replace_file
 from edge_agent.service.private_file import read_private
 
 LOOK_EVERY_S: Final = 1.0
@@ -35,10 +35,19 @@ class _Newest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class KeyringSource:
-    """Where one device's keyring is, and what it must be. `root` empty: it is not signed."""
+    """Where one device's keyring is, and what it must be. `root` empty: it is not signed.
+    `open_private` refuses a file that others could read."""
 
-    def __init__(self, path: Path, device_id: str, root: bytes, state_dir: Path) -> None:
+    def __init__(
+        self,
+        path: Path,
+        device_id: str,
+        root: bytes,
+        state_dir: Path,
+        open_private: Callable[[Path], bytes] = read_private,
+    ) -> None:
         self.path = path
+        self._open_private = open_private
         self._device_id = device_id
         self._root = root
         self._note = state_dir / _FILE
@@ -57,7 +66,7 @@ class KeyringSource:
     def check(self) -> Keyring:
         """The keyring, if it may be used; ConfigError when it may not be. Notes nothing."""
         where = f"keyring {self.path}"
-        keyring = parse_keyring(read_private(self.path), self._device_id, where, self._root)
+        keyring = parse_keyring(self._open_private(self.path), self._device_id, where, self._root)
         if not self._root:
             return keyring
         newest = self._newest()
@@ -90,19 +99,9 @@ class KeyringSource:
             ) from None
 
     def _keep(self, newest: _Newest) -> None:
-        fresh = self._note.with_suffix(".new")
         try:
             self._note.parent.mkdir(parents=True, exist_ok=True)
-            with fresh.open("wb") as file:
-                file.write(msgspec.json.encode(newest) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self._note)
-            folder = os.open(self._note.parent, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            replace_file(self._note, msgspec.json.encode(newest) + b"\n")
         except OSError as error:
             raise ConfigError(
                 f"the keyring's version cannot be kept: {error.strerror}",
