@@ -3,11 +3,12 @@
 # would, it is booted in a container, and tests/service/checks.py looks at it from inside. Then the
 # container is killed in mid-run, as by a power cut, and booted again. Needs root, and what
 # `.ci/system-packages service` installs. File systems are kept in build/service.
-#     SUITE=trixie tests/service/run.sh     on another Debian than 12
+#     SUITE=trixie WHEELS_PYTHON=python3.13 tests/service/run.sh     on another Debian than 12
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 PATH="$PATH:/usr/sbin:/sbin"
 PYTHON="$PWD/.venv/bin/python"
+WHEELS_PYTHON="${WHEELS_PYTHON:-$PYTHON}"
 SUITE="${SUITE:-bookworm}"
 BUILD="$PWD/build/service/$SUITE"
 BASE="$BUILD/base"
@@ -30,13 +31,15 @@ fi
 echo "the project in it: the locked wheels, units, users, folders, rules"
 wheels="$BUILD/wheels"
 rm -rf "$wheels" "$ROOT"
-python_version=$(chroot "$BASE" python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-pip() { "$PYTHON" -m pip --quiet --disable-pip-version-check "$@"; }
-pip download --no-deps --require-hashes --only-binary=:all: --implementation cp \
-    --python-version "$python_version" --platform "manylinux_2_28_$(uname -m)" \
-    --platform "manylinux_2_27_$(uname -m)" --platform "manylinux_2_17_$(uname -m)" \
-    --platform "manylinux2014_$(uname -m)" --dest "$wheels" -r requirements.lock
-pip wheel --no-deps --no-build-isolation --wheel-dir "$wheels" .
+version='import sys; print("%d.%d" % sys.version_info[:2])'
+python_version=$(chroot "$BASE" python3 -c "$version")
+pip() { "$1" -m pip --quiet --disable-pip-version-check "${@:2}"; }
+# The lock's markers are read by the interpreter that downloads, so it must be of that version.
+[ "$("$WHEELS_PYTHON" -c "$version")" = "$python_version" ] ||
+    { echo "$SUITE has Python $python_version: set WHEELS_PYTHON to such a one" >&2; exit 1; }
+pip "$WHEELS_PYTHON" download --no-deps --require-hashes --only-binary=:all: \
+    --dest "$wheels" -r requirements.lock
+pip "$PYTHON" wheel --no-deps --no-build-isolation --wheel-dir "$wheels" .
 cp -a "$BASE" "$ROOT"
 cp -a "$wheels" requirements.lock "$ROOT/opt/"
 chroot "$ROOT" /bin/bash -euc '
