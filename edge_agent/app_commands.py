@@ -18,12 +18,12 @@ from edge_agent.authority.desired import OP as DESIRED
 from edge_agent.authority.desired import DesiredState, Kept, Site
 from edge_agent.authority.desk import Desk, Office
 from edge_agent.authority.events import EventLog, Refusal
-from edge_agent.authority.keyring import key_bytes
+from edge_agent.authority.keyring import Keyring, key_bytes
 from edge_agent.authority.sessions import Sessions
 from edge_agent.authority.topics import topics_of
 from edge_agent.config import Settings, command_socket_path, state_folder
 from edge_agent.core.clock import NS_PER_MS, SystemClock, utc_now_ns
-from edge_agent.core.command_ipc import Carried, EventsKept, InForce, LinkUp, Wanted
+from edge_agent.core.command_ipc import Carried, EventsKept, InForce, LinkUp, TwinSeen, Wanted
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.records import Intent, TickRecord
 from edge_agent.gateway.plane_settings import PlaneSettings
@@ -85,16 +85,15 @@ class PlaneCommands:
 
     def serve(self, now_ns: int) -> None:
         """Judge what has come, and answer."""
-        keyring = self._keyrings.take()
-        if keyring is not None:
-            self._desk.replace_keyring(keyring)
-            self._desired.replace_keyring(keyring)
+        self._look_at_keyring(now_ns)
         for message in self._relay.take():
             match message:
                 case LinkUp(number=number):
                     sessions = self._desk.sessions
                     self._desk.sessions = sessions.reconnected(_nonce(), now_ns, number)
                     self._relay.send(self._desk.standing)
+                case TwinSeen(reason=reason):
+                    self._log.note("identity", "alarm", {"reason": reason}, (now_ns, _utc_ms()))
                 case EventsKept():
                     self._log.kept(message)
                 case Wanted(sealed=sealed):
@@ -103,6 +102,15 @@ class PlaneCommands:
                     self._relay.send(self._desk.receive(message, now_ns))
                     for refusal in self._desk.take_refusals():
                         self._log.refused(refusal, now_ns, _utc_ms())
+
+    def _look_at_keyring(self, now_ns: int) -> None:
+        found = self._keyrings.take()
+        if isinstance(found, Keyring):
+            self._desk.replace_keyring(found)
+            self._desired.replace_keyring(found)
+            self._log.note("keyring", "info", {"ver": found.version}, (now_ns, _utc_ms()))
+        elif found is not None:
+            self._log.note("keyring", "warning", {"refused": found}, (now_ns, _utc_ms()))
 
     def intents(self, now_ns: int) -> tuple[Intent, ...]:
         """What was accepted since the last tick."""

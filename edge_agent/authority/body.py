@@ -42,13 +42,15 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Whether commands are taken, and what they must name. `why` says why not."""
+    """Whether commands are taken, and what they must name. `why` says why not; `run` names the
+    run of the gateway that says so."""
 
     on: bool
     why: str = ""
     boot: str = ""
     sess: str = ""
     agent: str = ""
+    run: str = ""
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

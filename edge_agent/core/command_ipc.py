@@ -49,6 +49,12 @@ class Wanted(msgspec.Struct, frozen=True, array_like=True, tag=4):
     sealed: bytes
 
 
+class TwinSeen(msgspec.Struct, frozen=True, array_like=True, tag=5):
+    """Another device has this one's identity, and the gateway has left the plane to it."""
+
+    reason: str
+
+
 class Standing(msgspec.Struct, frozen=True, array_like=True, tag=17):
     """What commands must name from now on: this run of the control process, and the session.
     `link` is the number of the connection that it knew of, so that the gateway does not publish
@@ -82,7 +88,7 @@ class InForce(msgspec.Struct, frozen=True, array_like=True, tag=20):
     telemetry_rate_hz: float
 
 
-ToControl = LinkUp | Carried | EventsKept | Wanted
+ToControl = LinkUp | Carried | EventsKept | Wanted | TwinSeen
 ToGateway = Standing | Answer | Happened | InForce
 
 

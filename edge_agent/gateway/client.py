@@ -25,6 +25,7 @@ STABLE_AFTER_NS = 10 * NS_PER_S
 SILENT_KEEPALIVES = 3
 CLOSE_WAIT_NS = 2 * NS_PER_S
 CLOSE_STEP_S = 0.5
+TAKEN_OVER = "taken_over"
 _SESSION_TAKEN_OVER = 0x8E
 _COUNTERS = (
     "connects",
@@ -128,6 +129,15 @@ class MqttLink:
             if self.connected:
                 self._send_status()
 
+    def leave(self, now_ns: int, reason: str, last_status: bytes = b"") -> None:
+        """For good: the identity is somebody else's as well. Waits as `close` does."""
+        if last_status:
+            self._say_last(last_status)
+        if self._session is not None:
+            self._give_up(self._session, now_ns, reason)
+        self.last_reason = reason
+        self.state = TAKEN_OVER
+
     def counters(self) -> dict[str, int | str]:
         """State and counters by flat name."""
         counts = dict(self._counts)
@@ -148,16 +158,7 @@ class MqttLink:
         The wait matters: a socket closed with answers still unread is reset, and the broker
         may then throw away what it had not yet read, this last word included.
         """
-        if self.connected and self._options.status_topic:
-            self._acks = []
-            mid = self.publish(self._options.status_topic, last_status, qos=1, retain=True)
-            deadline_ns = self._clock.now_ns() + CLOSE_WAIT_NS
-            while self._session is not None and mid is not None and mid not in self._acks:
-                if self._clock.now_ns() > deadline_ns:
-                    break
-                select.select([self.fileno()], [], [], CLOSE_STEP_S)
-                self._drain_wake()
-                self._take(self._session, self._clock.now_ns())
+        self._say_last(last_status)
         if self._session is not None:
             self._session.end()
             self._session.finished(CLOSE_STEP_S)
@@ -165,6 +166,18 @@ class MqttLink:
         self.state = "closed"
         self._wake_read.close()
         self._wake_write.close()
+
+    def _say_last(self, status: bytes) -> None:
+        if self.connected and self._options.status_topic:
+            self._acks = []
+            mid = self.publish(self._options.status_topic, status, qos=1, retain=True)
+            deadline_ns = self._clock.now_ns() + CLOSE_WAIT_NS
+            while self._session is not None and mid is not None and mid not in self._acks:
+                if self._clock.now_ns() > deadline_ns:
+                    break
+                select.select([self.fileno()], [], [], CLOSE_STEP_S)
+                self._drain_wake()
+                self._take(self._session, self._clock.now_ns())
 
     def _drain_wake(self) -> None:
         try:
@@ -200,8 +213,7 @@ class MqttLink:
                 self._last_sign_ns = now_ns
             case SignalKind.LOST if signal.number == _SESSION_TAKEN_OVER:
                 # Another device has our identity: two that fight help nobody. A person must act.
-                self._give_up(session, now_ns, signal.text)
-                self.state = "taken_over"
+                self.leave(now_ns, signal.text)
             case SignalKind.FAILED | SignalKind.REFUSED | SignalKind.LOST:
                 self._give_up(session, now_ns, signal.text)
 

@@ -8,6 +8,7 @@ messages, and the control process notices what is late; it cannot make one.
 
 import sqlite3
 import ssl
+import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +28,12 @@ from edge_agent.core.command_ipc import (
     InForce,
     LinkUp,
     Standing,
+    TwinSeen,
     Wanted,
 )
 from edge_agent.core.ipc import Welcome
 from edge_agent.gateway.backlog import Backlog
-from edge_agent.gateway.client import MqttLink
+from edge_agent.gateway.client import TAKEN_OVER, MqttLink
 from edge_agent.gateway.command_socket import CommandSocket
 from edge_agent.gateway.event_shelf import EventShelf
 from edge_agent.gateway.journal import UNFINISHED_MAX, Arrival, Journal, Kept
@@ -41,6 +43,7 @@ from edge_agent.gateway.retained import Retained
 from edge_agent.gateway.self_description import describe
 from edge_agent.gateway.session import LinkOptions, Received
 from edge_agent.gateway.telemetry import Reporter, Source
+from edge_agent.gateway.twins import Twins
 from edge_agent.safety.limits import Envelope
 
 RATE_PER_S: Final = 50
@@ -76,17 +79,17 @@ def link_options(job: PlaneJob) -> LinkOptions:
         keepalive_s=settings.keepalive_s,
         username=settings.username,
         password=job.password,
-        topics=(topics.cmd, ALL_STOP, topics.desired),
+        topics=(topics.cmd, ALL_STOP, topics.desired, topics.status),
         status_topic=topics.status,
-        will=offline("connection lost"),
+        will=offline("connection lost", job.run),
         durable=True,
         tls=job.tls,
     )
 
 
-def offline(why: str) -> bytes:
+def offline(why: str, run: str) -> bytes:
     """The status of a device that takes no commands."""
-    return msgspec.msgpack.encode(Status(on=False, why=why))
+    return msgspec.msgpack.encode(Status(on=False, why=why, run=run))
 
 
 def _reporter(job: PlaneJob, topic: str) -> Reporter:
@@ -121,6 +124,9 @@ class Carrier:
         self._broken = False  # the journal cannot be written
         self._retry_ns = 0
         self._counts: Counter[str] = Counter()
+        self._twins = Twins(job.run)
+        self._left = False  # the plane, to one of them
+        self._alarmed = False  # the control process knows
 
     def filenos(self) -> tuple[int | None, ...]:
         """Readable when `step` has something to do."""
@@ -130,7 +136,8 @@ class Carrier:
         """See to everything that has come."""
         self._link.service(now_ns)
         self._attend(now_ns)
-        self._take_over(self._link.take_messages(), now_ns)
+        messages = self._beware(self._link.take_messages(), now_ns)
+        self._take_over(messages, now_ns)
         self._hand_on()
         self._hear()
         acks = self._link.take_acks()
@@ -169,7 +176,7 @@ class Carrier:
         self._reporter.close(now_ns)
         self._outbox.service(self._link, self._link.take_acks())
         self._control.close()
-        self._link.close(offline("stopped"))
+        self._link.close(offline("stopped", self._job.run))
         self._journal.close()
 
     def _attend(self, now_ns: int) -> None:
@@ -179,12 +186,35 @@ class Carrier:
             self._announced = 0
             self._wanted_due = True
         if not self._control.connected:
-            self._link.set_status(offline("no control process"))
+            self._link.set_status(offline("no control process", self._job.run))
             return
         news = self._link.connected and self._announced != self._link.connection
         if news and self._control.send(LinkUp(self._link.connection)):
             self._announced = self._link.connection
             self._standing = None  # until it has answered, what comes is only kept
+
+    def _beware(self, messages: list[Received], now_ns: int) -> list[Received]:
+        """What is for the control process; what others say in our name is for the twins."""
+        others = []
+        for message in messages:
+            if message.topic != self._topics.status:
+                others.append(message)
+                continue
+            self._link.ack(message)
+            self._twins.hear(message.payload or b"", message.connection, now_ns)
+        self._look_out(now_ns)
+        return others
+
+    def _look_out(self, now_ns: int) -> None:
+        """Leave the plane to a twin, and raise the alarm."""
+        if self._twins.seen and self._link.state != TAKEN_OVER:
+            self._link.leave(now_ns, self._twins.seen, offline(self._twins.seen, self._job.run))
+        if self._link.state != TAKEN_OVER or self._alarmed:
+            return
+        if not self._left:
+            self._left = True
+            sys.stderr.write(f"edge-agent: ALARM: left the plane: {self._link.last_reason}\n")
+        self._alarmed = self._control.send(TwinSeen(self._link.last_reason))
 
     def _take_over(self, messages: list[Received], now_ns: int) -> None:
         """Into the journal, and only then acknowledged. While the disk fails, nothing is: the
@@ -214,7 +244,7 @@ class Carrier:
         except sqlite3.Error:
             self._counts["journal_errors"] += 1
             self._broken, self._retry_ns = True, now_ns + RETRY_NS
-            self._link.set_status(offline("its disk fails"))
+            self._link.set_status(offline("its disk fails", self._job.run))
             return
         if self._broken:
             self._broken = False
@@ -281,7 +311,9 @@ class Carrier:
         self._standing = standing
         if self._broken:
             return
-        status = Status(on=True, boot=standing.boot, sess=standing.session, agent=__version__)
+        status = Status(
+            on=True, boot=standing.boot, sess=standing.session, agent=__version__, run=self._job.run
+        )
         self._link.set_status(msgspec.msgpack.encode(status))
         if not met:
             return

@@ -124,15 +124,16 @@ class KeyringWatch:
         self._version = self.first.version
         self._refused = 0
         self._words = ""
-        self._fresh: queue.SimpleQueue[Keyring] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[Keyring | str] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._look, name="keyring", daemon=True)
         self._thread.start()
 
-    def take(self) -> Keyring | None:
-        """A keyring that is to be used from now on; None while there is no other. Never waits."""
+    def take(self) -> Keyring | str | None:
+        """A keyring that is to be used from now on, or why one is not; None: no news. Never
+        waits."""
         with contextlib.suppress(queue.Empty):
-            return self._fresh.get_nowait()
+            return self._news.get_nowait()
         return None
 
     def status(self) -> dict[str, int | str]:
@@ -161,10 +162,11 @@ class KeyringWatch:
         except ConfigError as error:
             self._refused += 1
             self._words = str(error)
+            self._news.put(self._words)
             self._say(f"edge-agent: keyring not taken, the last good one stays: {error}\n")
             return
         self._version, self._words = keyring.version, ""
-        self._fresh.put(keyring)
+        self._news.put(keyring)
         self._say(f"edge-agent: keyring version {keyring.version} is in force\n")
 
     def _mark(self) -> tuple[int, ...]:

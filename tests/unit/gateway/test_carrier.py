@@ -19,6 +19,7 @@ from edge_agent.core.command_ipc import (
     LinkUp,
     Standing,
     ToControl,
+    TwinSeen,
     Wanted,
 )
 from edge_agent.core.ipc import Welcome
@@ -40,6 +41,8 @@ class PlayedLink:
 
     def __init__(self) -> None:
         self.connected = True
+        self.state = "connected"
+        self.last_reason = ""
         self.connection = 1
         self.window = 20
         self.coming: list[Received] = []
@@ -83,6 +86,11 @@ class PlayedLink:
 
     def counters(self) -> dict[str, int | str]:
         return {"mqtt.state": "played"}
+
+    def leave(self, now_ns: int, reason: str, last_status: bytes = b"") -> None:
+        self.connected = False
+        self.state, self.last_reason = "taken_over", reason
+        self.set_status(last_status)
 
     def close(self, last_status: bytes) -> None:
         self.set_status(last_status)
@@ -390,3 +398,35 @@ def test_a_broker_that_takes_less_at_a_time_gets_less(bench: Bench) -> None:
     bench.link.pubacks = [1]
     bench.step()
     assert bench.link.published == [b"event 1", b"event 2", b"event 3"]
+
+
+def _twin(bench: Bench, connection: int) -> None:
+    """A connection at which another device's status is found."""
+    bench.link.connection = connection
+    payload = msgspec.msgpack.encode(Status(on=True, run="another"))
+    bench.link.coming.append(
+        Received("ed/v1/ahu-7/status", payload, False, bench.now_ns, connection, 900 + connection)
+    )
+
+
+def test_a_twin_is_left_the_plane_and_the_control_process_is_told_once(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.stand()
+    for connection in (1, 2):
+        _twin(bench, connection)
+        assert not any(isinstance(heard, TwinSeen) for heard in bench.step())
+    assert bench.link.state == "connected"
+    _twin(bench, 3)
+    told = [heard for _ in range(5) for heard in bench.step()]
+    assert [heard for heard in told if isinstance(heard, TwinSeen)] == [
+        TwinSeen("another device has this identity")
+    ]
+    assert bench.link.state == "taken_over"
+    assert (bench.link.status.on, bench.link.status.why) == (
+        False,
+        "another device has this identity",
+    )
+    assert capsys.readouterr().err.count("ALARM") == 1
+    assert bench.link.acked == [901, 902, 903]  # and none of it went into the journal
+    assert bench.count("carried") == 0
