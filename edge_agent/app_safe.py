@@ -7,10 +7,12 @@ A new session alone makes an armed device safe, and DISARM follows where that di
 device's own dead man needs none of this; what is gained is the answer.
 """
 
+import os
 import secrets
 import select
 from functools import partial
 
+from edge_agent.app_key import serial_key
 from edge_agent.config import SerialConfig, Settings
 from edge_agent.core.clock import NS_PER_MS, NS_PER_S, Clock
 from edge_agent.core.errors import PortError
@@ -29,6 +31,7 @@ def make_safe(settings: Settings, clock: Clock, wait_s: float) -> str:
     """What the outputs stand at, in words, once the microcontroller has said that it is SAFE.
 
     PortError when it does not say so within `wait_s`: absent, busy, silent or of other firmware.
+    ConfigError when the line's key cannot be had.
     """
     serial = settings.config.serial
     if settings.config.mode == "simulated":
@@ -43,13 +46,17 @@ def make_safe(settings: Settings, clock: Clock, wait_s: float) -> str:
 
 
 def _port(serial: SerialConfig, envelope: Envelope) -> SerialBridgePort:
-    return SerialBridgePort(
+    port = SerialBridgePort(
         serial.port,
         partial(SerialPort, serial.port, serial.baud),
         envelope,
         serial.sensors,
         lambda: secrets.randbits(_NONCE_BITS),
     )
+    key = serial_key(serial, os.environ)
+    if key is not None:
+        port.use_key(key)
+    return port
 
 
 def _until_safe(port: SerialBridgePort, envelope: Envelope, clock: Clock, wait_s: float) -> str:

@@ -96,6 +96,21 @@ static void fill(eb1_blake2s *hash, uint8_t from)
     }
 }
 
+/* Field by field: the gaps between them have no value. Volatile, as in `fill`. */
+void eb1_blake2s_copy(eb1_blake2s *to, const eb1_blake2s *from)
+{
+    volatile uint32_t *const h = to->h;
+    volatile uint8_t *const block = to->block;
+    for (uint8_t k = 0; k < 8; k++) {
+        h[k] = from->h[k];
+    }
+    for (uint8_t k = 0; k < EB1_BLAKE2S_BLOCK; k++) {
+        block[k] = from->block[k];
+    }
+    to->counted = from->counted;
+    to->used = from->used;
+}
+
 void eb1_blake2s_begin(eb1_blake2s *hash, uint8_t size, const uint8_t *key, uint8_t key_size)
 {
     for (uint8_t k = 0; k < 8; k++) {
@@ -104,9 +119,9 @@ void eb1_blake2s_begin(eb1_blake2s *hash, uint8_t size, const uint8_t *key, uint
     hash->h[0] ^= UINT32_C(0x01010000) ^ (uint32_t)key_size << 8 ^ size;
     hash->counted = 0;
     hash->used = 0;
+    fill(hash, 0);
     if (key_size > 0) {
         eb1_blake2s_add(hash, key, key_size);
-        fill(hash, key_size);
         hash->used = EB1_BLAKE2S_BLOCK;
     }
 }

@@ -21,6 +21,9 @@ typedef struct {
 /* A hash of `size` bytes, 1 to 32, with a key of `key_size`, 0 to 32. */
 void eb1_blake2s_begin(eb1_blake2s *hash, uint8_t size, const uint8_t *key, uint8_t key_size);
 
+/* `to` goes on from where `from` is. */
+void eb1_blake2s_copy(eb1_blake2s *to, const eb1_blake2s *from);
+
 void eb1_blake2s_add(eb1_blake2s *hash, const uint8_t *bytes, size_t size);
 
 /* The first `size` bytes of the hash, as many as were begun. */

@@ -37,11 +37,7 @@ void eb1_tag(uint8_t *tag, const eb1_blake2s *start, uint32_t number, const uint
              size_t size)
 {
     eb1_blake2s hash;
-    const uint8_t *const from = (const uint8_t *)start;
-    volatile uint8_t *const to = (volatile uint8_t *)&hash; /* or it becomes a library's call */
-    for (size_t k = 0; k < sizeof hash; k++) {
-        to[k] = from[k];
-    }
+    eb1_blake2s_copy(&hash, start);
     add_u32(&hash, number >> 16);
     eb1_blake2s_add(&hash, frame, size);
     eb1_blake2s_end(&hash, tag, EB1_TAG_SIZE);

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.app_hardware import hardware_of
+from edge_agent.cli import main
 from edge_agent.config import Config, SerialConfig, settings_of
 from edge_agent.core.errors import EXIT_CONFIG, EXIT_OK, EXIT_TRANSIENT
 from edge_agent.core.records import Command
@@ -66,6 +67,23 @@ def test_the_ports_of_a_configured_agent_arm_and_drive_it(device: Device, tmp_pa
         port.apply(time.monotonic_ns(), Command((5, 0, 0, 3), armed=True))
         time.sleep(0.01)
     port.close()
+
+
+def test_edge_agent_safe_asks_with_the_key(
+    device: Device, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        f'[[mqtt.sensor]]\nchannel = "{sensor.name}"\ntopic = "t"\nunit = "{sensor.unit}"\n'
+        for sensor in ENVELOPE.sensors
+        if sensor.name not in FEEDBACK
+    ]
+    serial = f'[serial]\nport = "{device.port}"\nsensors = {json.dumps(FEEDBACK)}\n'
+    key = f'key_file = "{tmp_path}/bridge.key"\n'
+    config = tmp_path / "agent.toml"
+    for text, wanted in ((serial + key, EXIT_OK), (serial, EXIT_TRANSIENT)):
+        config.write_text('mode = "real"\n' + text + "[mqtt]\n" + "".join(rows))
+        assert main(["safe", "--config", str(config)]) == wanted
+    assert "uses a key" in capsys.readouterr().err
 
 
 def test_without_a_key_or_with_another_it_says_so(

@@ -69,8 +69,8 @@ def test_a_session_that_was_recorded_is_not_opened_again(board: Board) -> None:
             Frame(Kind.HELLO_ACK, 0, 0, link._codec.hello_ack(link.device, link._host_nonce))
         )
         host.run(lambda: board.outputs() == (4, 0, 0, 0), (4, 0, 0, 0))
-        board.cable.inject(again + encode_frame(Frame(Kind.DISARM, 500, 0, ()), 0))
         bad = board.counters().bad_frames
+        board.cable.inject(again + encode_frame(Frame(Kind.DISARM, 500, 0, ()), 0))
         host.run(lambda: board.counters().bad_frames > bad, (4, 0, 0, 0))
         assert board.outputs() == (4, 0, 0, 0)
         assert host.status("sessions") == 1
