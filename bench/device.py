@@ -177,7 +177,7 @@ class BenchDevice:
                 if self.state is DeviceState.ARMING:
                     self.state = DeviceState.ARMED
             elif frame.kind == Kind.IDENT:
-                values = msgspec.structs.astuple(self._hello)
+                values = msgspec.structs.astuple(self._hello)[:-1]  # the last is for a key
                 os.write(self._master, encode_frame(Frame(Kind.HELLO, 0, 0, values), 0))
             elif frame.kind == Kind.HELLO_ACK:
                 nonce = parse_hello_ack(frame).host_nonce
