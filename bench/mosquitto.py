@@ -78,6 +78,11 @@ class Mosquitto:
         self.stop()
         raise TransientError("did not listen within 10 s", where=where)
 
+    @property
+    def pid(self) -> int:
+        """Of its process; 0: it does not run."""
+        return 0 if self._process is None else self._process.pid
+
     def freeze(self) -> None:
         """Connected, and silent, until `stop` with SIGKILL."""
         if self._process is None:

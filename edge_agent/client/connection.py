@@ -56,11 +56,13 @@ class BrokerOptions:
 class Connection:
     """Connected from construction on. `next` and `publish` are for one thread."""
 
-    def __init__(self, options: BrokerOptions, topics: Sequence[str], clock: Clock) -> None:
-        """TransientError when the broker does not answer."""
+    def __init__(
+        self, options: BrokerOptions, topics: Sequence[tuple[str, int]], clock: Clock
+    ) -> None:
+        """`topics` with their QoS. TransientError when the broker does not answer."""
         self._options = options
         self._five = options.protocol == "5"
-        self._topics = [(topic, 1) for topic in topics]
+        self._topics = list(topics)
         self._clock = clock
         self._inbox: queue.SimpleQueue[Heard] = queue.SimpleQueue()
         self._client = self._connect()

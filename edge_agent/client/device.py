@@ -60,7 +60,7 @@ class DeviceClient:
         self.telemetry: Telemetry | None = None
         self.reported: Reported | None = None
         self.desired: Desired | None = None  # as the broker keeps it, whoever wrote it
-        heard = [topic for topic in self._topics if topic != self._topics.cmd]
+        heard = [(topic, 1) for topic in self._topics if topic != self._topics.cmd]
         self._connection = Connection(options, heard, self._clock)
 
     def __enter__(self) -> Self:

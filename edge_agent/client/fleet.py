@@ -37,7 +37,9 @@ class FleetClient:
         when the broker does not answer."""
         self._clock = SystemClock()
         known = [leaf for leaf in Topics._fields if leaf in leaves]
-        filters = [f"{ROOT}/+/{leaf}" for leaf in known]
+        # QoS 0 but for events: a broker keeps only so many messages for one client on their way,
+        # and with QoS 1 the status of a large fleet is more than that.
+        filters = [(f"{ROOT}/+/{leaf}", int(leaf == "evt")) for leaf in known]
         self.devices: dict[str, DeviceState] = {}
         self._last: dict[str, tuple[str, int]] = {}  # id -> run, highest seq
         self._connection = Connection(options, filters, self._clock)
