@@ -194,7 +194,7 @@ def open_commands(settings: Settings, boot: str, *, monitor_only: bool) -> Comma
         keyrings.first,
         settings.envelope,
         boot,
-        settings.config.control,
+        "monitor" if monitor_only else settings.config.control,
         plane.telemetry_rate_hz,
         frozenset(plane.local_only),
     )
