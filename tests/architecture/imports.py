@@ -161,8 +161,9 @@ def imports_of(source: Source) -> Iterator[Import]:
 def room_of(path: str) -> str:
     """The file edge_agent/safety/gate.py is in "safety", edge_agent/loop.py in "loop"."""
     name = path.split("/")[1].removesuffix(".py")
-    # app.py and cli.py may have a file per verb beside them, app_gateway.py for one.
-    return name.split("_")[0] if name.startswith(("app_", "cli_")) else name
+    # app.py and cli.py may have a file per verb beside them, app_gateway.py for one; config.py one
+    # for its text.
+    return name.split("_")[0] if name.startswith(("app_", "cli_", "config_")) else name
 
 
 def layer_violations(source: Source) -> list[str]:
