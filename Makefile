@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 STATE_DIR ?= state
 STEPS ?= 10000000
+PYTHON_OF_DEB ?= 3.11
 FRAMES ?= 10000000
 SECONDS := 600
 # Tests that must not run beside others share an xdist group; the rest use both cores.
@@ -20,7 +21,7 @@ DEVICE_LIBRARY := firmware_bridge/device/targets/host/libeb1.so
 GUARDED := edge_agent/safety/*,firmware_bridge/*
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test link-faults plane-faults differential prove bench model mutate lint format types unit coverage lock clean system-packages firmware bench-link corrupt fuzz test-arm64 test-service test-clusters
+.PHONY: help sim test link-faults plane-faults differential prove bench model mutate lint format types unit coverage lock clean system-packages firmware bench-link corrupt fuzz test-arm64 test-service test-clusters deb test-deb
 
 help:  ## this list
 	@echo "edge-autonomy: a quantized model holds a real machine inside a hard-coded envelope"
@@ -70,6 +71,17 @@ test-service: $(VENV)/.test  ## the units on a real systemd in a container: what
 test-clusters: $(VENV)/.test $(DEVICE_LIBRARY)  ## the plane on three NATS, then three RabbitMQ nodes, one of them killed
 	@bash .ci/system-packages clusters
 	$(BIN)/python -m pytest -p no:xdist -v tests/cluster/check_clusters.py
+
+deb: $(VENV)/.test  ## ARCH=amd64|arm64: a Debian package in build/deb
+	BIN=$(BIN) PYTHON=$(PYTHON_OF_DEB) bash deploy/deb/build.sh $(ARCH)
+
+test-deb: $(VENV)/.test  ## the package in a fresh Debian 12: install, run, upgrade, remove, purge (root)
+	@bash .ci/system-packages deb
+	rm -rf build/deb/edge-autonomy_*.deb build/deb/upgrade
+	BIN=$(BIN) PYTHON=3.11 VERSION=9.9.9 bash deploy/deb/build.sh
+	mkdir -p build/deb/upgrade && mv build/deb/edge-autonomy_*.deb build/deb/upgrade
+	BIN=$(BIN) PYTHON=3.11 bash deploy/deb/build.sh
+	bash tests/deb/run.sh
 
 bench: $(VENV)/.test $(DEVICE_LIBRARY)  ## measure the control process beside a hand-written loop
 	$(BIN)/python bench/envelope.py

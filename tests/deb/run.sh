@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# The Debian package as a user meets it, in a fresh Debian 12: install, run, upgrade, remove, purge.
+# Needs root and mmdebstrap. About three minutes; the fresh Debian is kept in build/deb.
+# No systemd runs in there: what the units do is tested elsewhere.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+PATH="$PATH:/usr/sbin:/sbin"
+BUILD="$PWD/build/deb"
+ROOT="$BUILD/root"
+[ "$(id -u)" -eq 0 ] || { echo "This needs root: it makes a file system and enters it." >&2; exit 1; }
+mkdir -p "$BUILD"
+
+if [ ! -e "$BUILD/debian.tar" ]; then
+    echo "a Debian 12"
+    mirror=$(awk '/^URIs:/ {print $2; exit}' /etc/apt/sources.list.d/debian.sources 2>/dev/null || true)
+    mmdebstrap --quiet --mode=root --variant=minbase --include=python3,libstdc++6,systemd,udev \
+        bookworm "$BUILD/debian.new.tar" ${mirror:+"$mirror"}
+    mv "$BUILD/debian.new.tar" "$BUILD/debian.tar"
+fi
+rm -rf "$ROOT" && mkdir "$ROOT" && tar -C "$ROOT" -xf "$BUILD/debian.tar"
+trap 'umount -q "$ROOT/proc" || true; rm -rf "$ROOT"' EXIT
+mount -t proc proc "$ROOT/proc"
+
+inside() { # as a login would, without anything of this machine
+    env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root DEBIAN_FRONTEND=noninteractive LANG=C.UTF-8 \
+        chroot "$ROOT" "$@"
+}
+claim() { echo "ok  $1"; }
+fail() { echo "FAIL  $1" >&2; exit 1; }
+version() { dpkg-deb --field "$1" Version; }
+
+old="$(ls "$BUILD"/edge-autonomy_*_"$(dpkg --print-architecture)".deb | grep -v upgrade | tail -n 1)"
+new="$(ls "$BUILD"/upgrade/edge-autonomy_*.deb)"
+cp "$old" "$ROOT/old.deb"; cp "$new" "$ROOT/new.deb"
+
+inside dpkg --install /old.deb >"$BUILD/install.log" 2>&1 || { cat "$BUILD/install.log"; fail install; }
+grep -q 'nothing was started' "$BUILD/install.log" || fail "the first installation says what is next"
+claim "installs in a fresh Debian 12, and starts nothing"
+[ "$(inside edge-agent --version)" = "edge-autonomy $(version "$old")" ] || fail version
+claim "edge-agent --version"
+inside edge-agent sim --duration 20 --state-dir /tmp/sim >/dev/null
+claim "edge-agent sim: the model, the envelope and the device's C run from the package"
+inside edge-agent check >/dev/null && claim "the configuration that comes with it would run"
+[ "$(inside stat -c '%U:%G %a' /var/lib/edge-agent)" = "edge-agent:edge-agent 750" ] || fail "state folder"
+inside su -s /bin/sh edge-agent -c 'edge-agent check' >/dev/null || fail "as its user"
+inside id edge-agent-gateway >/dev/null || fail "users"
+claim "two users, and the state folder is the agent's own"
+inside edge-agent doctor >"$BUILD/doctor.txt" || { cat "$BUILD/doctor.txt"; fail doctor; }
+claim "the doctor finds nothing that fails"
+inside systemd-analyze verify --recursive-errors=no --man=no edge-agent.service edge-agent-gateway.service \
+    || fail "units"
+claim "the installed units are valid"
+
+inside sh -c 'echo trip >/var/lib/edge-agent/kept && echo "# mine" >>/etc/edge-agent/agent.toml'
+inside dpkg --install --force-confold /new.deb >"$BUILD/upgrade.log" 2>&1 || { cat "$BUILD/upgrade.log"; fail upgrade; }
+[ "$(inside dpkg-query -W -f '${Version}' edge-autonomy)" = "$(version "$new")" ] || fail "upgraded"
+[ "$(inside cat /var/lib/edge-agent/kept)" = trip ] || fail "state after an upgrade"
+inside grep -q '# mine' /etc/edge-agent/agent.toml || fail "configuration after an upgrade"
+grep -q 'nothing was started' "$BUILD/upgrade.log" && fail "an upgrade is no first installation"
+inside edge-agent sim --duration 5 --state-dir /tmp/sim >/dev/null
+claim "an upgrade keeps state and configuration, and runs"
+
+inside dpkg --remove edge-autonomy >"$BUILD/remove.log" 2>&1 || { cat "$BUILD/remove.log"; fail remove; }
+grep -q 'nothing to make safe' "$BUILD/remove.log" || fail "the outputs are asked for before the files go"
+inside test -e /var/lib/edge-agent/kept || fail "state after a removal"
+inside test ! -e /opt/edge-agent/bin/edge-agent || fail "files after a removal"
+claim "a removal makes the outputs safe first, and keeps the state"
+inside dpkg --purge edge-autonomy >/dev/null 2>&1
+for path in /var/lib/edge-agent /etc/edge-agent /opt/edge-agent /usr/bin/edge-agent; do
+    inside test ! -e "$path" || fail "$path after a purge"
+done
+claim "a purge leaves nothing but two users"
