@@ -159,7 +159,7 @@ def the_disk_is_full(board: Board) -> str:
 
 
 def _records_lost(board: Board) -> int:
-    return int(board.status()["gateway"]["report"]["recording.records_lost"])
+    return int(board.status()["gateway"]["report"].get("recording.records_lost", 0))
 
 
 def the_configuration_is_broken(board: Board) -> str:

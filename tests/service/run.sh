@@ -81,7 +81,13 @@ until_gone_or() { # FILE: waits, for a bounded time, until it appears or the con
     done
 }
 
-end() { kill -KILL "$container" 2>/dev/null || true; wait "$container" 2>/dev/null || true; }
+# Its process 1 dies, and the kernel ends all the others at once. Killing the container's keeper
+# would leave them running.
+end() {
+    inside=$(cat "/proc/$container/task/$container/children" 2>/dev/null || true)
+    [ -z "$inside" ] || kill -KILL $inside
+    wait "$container" 2>/dev/null || true
+}
 trap end EXIT
 
 boot
