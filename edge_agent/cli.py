@@ -23,7 +23,7 @@ from edge_agent.cli_doctor import add_doctor
 from edge_agent.cli_envelope import add_envelope
 from edge_agent.cli_init import add_init
 from edge_agent.cli_service import add_safe
-from edge_agent.cli_shared import Verbs, broker_address, print_json
+from edge_agent.cli_shared import Verbs, broker_address, print_json, stand_in_for_closed_streams
 from edge_agent.core.errors import (
     EXIT_INTERRUPTED,
     EXIT_OK,
@@ -49,6 +49,7 @@ Let a learned policy move real things, inside limits that are fixed in code.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code."""
+    stand_in_for_closed_streams()
     arguments = _parser().parse_args(argv)
     try:
         code: int = arguments.verb(arguments)

@@ -5,11 +5,26 @@ Owns: nothing of any verb. Must not: import a room; `--help` has to be quick.
 
 import argparse
 import json
+import os
+import sys
 from typing import TypeAlias
 
 from edge_agent.core.errors import ConfigError
 
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - argparse gives its return type no public name
+
+
+def stand_in_for_closed_streams() -> None:
+    """/dev/null for each of standard input, output and error that is closed. The next socket or
+    serial port would get its number otherwise, and words for people would go into it."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+            os.set_inheritable(number, True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
 def print_json(document: object, *, indent: int | None = 2) -> None:

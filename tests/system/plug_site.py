@@ -75,7 +75,8 @@ def _write_model(folder: Path) -> None:
     (folder / "heater.onnx").write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()
     (folder / "manifest.toml").write_text(_MANIFEST.format(sha256=digest), encoding="utf-8")
-    vectors = [{"observation": [t], "action": [float(t < WARM_BELOW)]} for t in (15.0, 25.0)]
+    answers = {15.0: [1.0], 25.0: [0.0]}
+    vectors = [{"observation": [t], "int8": a, "float32": a} for t, a in answers.items()]
     (folder / "golden.json").write_text(json.dumps(vectors), encoding="utf-8")
 
 

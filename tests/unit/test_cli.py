@@ -340,3 +340,25 @@ def test_a_reader_that_leaves_early_is_no_error(unbuffered: str) -> None:
         text=True,
     )
     assert ended.stderr == "exit 0\n"
+
+
+_CLOSED = """
+import os, sys
+for number in range(3):
+    os.close(number)
+sys.stdin = sys.stdout = sys.stderr = None
+from edge_agent.cli_shared import stand_in_for_closed_streams
+stand_in_for_closed_streams()
+print("for nobody", file=sys.stderr, flush=True)
+os.write(2, b"for nobody either")
+with open(sys.argv[1], "w") as file:
+    names = [os.readlink(f"/proc/self/fd/{number}") for number in range(3)]
+    file.write(f"{file.fileno() > 2} {names}")
+"""
+
+
+def test_what_is_opened_first_never_takes_the_place_of_a_closed_stream(tmp_path: Path) -> None:
+    """Else words for people would go into a serial port."""
+    told = tmp_path / "told"
+    subprocess.run([sys.executable, "-c", _CLOSED, str(told)], check=True)
+    assert told.read_text() == f"True {['/dev/null'] * 3}"
