@@ -8,6 +8,7 @@ STEPS ?= 10000000
 PYTHON_OF_DEB ?= 3.11
 FRAMES ?= 10000000
 SECONDS := 600
+ENGINE ?= rabbitmq
 # Tests that must not run beside others share an xdist group; the rest use both cores.
 PYTEST_ARGS ?= -n 2 --dist loadgroup
 
@@ -68,9 +69,9 @@ test-service: $(VENV)/.test  ## the units on a real systemd in a container: what
 	@bash .ci/system-packages service
 	bash tests/service/run.sh
 
-test-clusters: $(VENV)/.test $(DEVICE_LIBRARY)  ## the plane on three NATS, then three RabbitMQ nodes, one of them killed
+test-clusters: $(VENV)/.test $(DEVICE_LIBRARY)  ## the plane on three RabbitMQ nodes, one of them killed (ENGINE=nats: on NATS)
 	@bash .ci/system-packages clusters
-	$(BIN)/python -m pytest -p no:xdist -v tests/cluster/check_clusters.py
+	$(BIN)/python -m pytest -p no:xdist -v tests/cluster/check_clusters.py -k $(ENGINE)
 
 deb: $(VENV)/.test  ## ARCH=amd64|arm64: a Debian package in build/deb
 	BIN=$(BIN) PYTHON=$(PYTHON_OF_DEB) bash deploy/deb/build.sh $(ARCH)
