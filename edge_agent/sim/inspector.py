@@ -70,7 +70,11 @@ class Inspector:
         """Control is for those who can see, and nobody has stopped."""
         found = []
         if tick.mode == Mode.ACTIVE:
-            bad = [c for c in self._needed if tick.snapshot.qualities[c] != Quality.GOOD]
+            # Who only watches asks nothing of the hardware, and may miss its word.
+            asked = len(self._envelope.sensors) if tick.monitor else len(tick.snapshot.qualities)
+            bad = [
+                c for c in self._needed if c < asked and tick.snapshot.qualities[c] != Quality.GOOD
+            ]
             found += [f"in control while {self._envelope.channel_names[c]} is bad" for c in bad]
         if tick.mode != Mode.TRIPPED and any(i.op == Op.STOP for i in tick.intents):
             found.append(f"a stop was asked for and the mode is {Mode(tick.mode).name}")

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from edge_agent.core.records import Mode, Snapshot, TickRecord
+from edge_agent.core.records import Mode, Quality, Snapshot, TickRecord
 from edge_agent.safety.devices.air_handler import ENVELOPE
 from edge_agent.sim.inspector import Inspector
 from tests.unit.sim.sample_ticks import snapshot, tick
@@ -109,3 +109,15 @@ def test_more_travel_than_its_window_allows_is_found() -> None:
 
 def test_an_incomplete_command_is_found() -> None:
     assert findings(tick(0, (0, 0, 0))) == ["3 values for 4 actuators"]
+
+
+def test_who_only_watches_may_miss_the_word_of_the_hardware_and_no_needed_sensor() -> None:
+    sensors, actuators = len(ENVELOPE.sensors), len(ENVELOPE.actuators)
+    for channel in (0, sensors):
+        qualities = [Quality.GOOD] * (sensors + actuators)
+        qualities[channel] = Quality.STALE
+        blind = msgspec.structs.replace(snapshot(), qualities=tuple(qualities))
+        driving = seen(tick(1), blind)
+        watching = msgspec.structs.replace(driving, monitor=True)
+        assert any("is bad" in words for words in findings(driving))
+        assert any("is bad" in words for words in findings(watching)) is (channel < sensors)
