@@ -136,7 +136,7 @@ def rights(patient: Patient) -> list[Finding]:
     plain = [path for path in (state_folder(patient.settings),) if path.exists()]
     source = Path(patient.settings.source)
     plain += [source] if source.is_file() else []
-    secret: list[str] = []
+    secret = [config.serial.key_file] if config.serial else []
     if config.mqtt:
         secret.append(config.mqtt.password_file)
     if config.plane:

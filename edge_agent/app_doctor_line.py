@@ -5,6 +5,7 @@ microcontroller, or publish what anybody could take for a measurement or a comma
 that are configured are opened: opening resets many boards.
 """
 
+import os
 import secrets
 import select
 from collections.abc import Mapping
@@ -15,17 +16,19 @@ from typing import Any
 from edge_agent.app_bridge import CountedLine, identify, matches, ports
 from edge_agent.app_doctor import Patient
 from edge_agent.app_gateway import plane_job
+from edge_agent.app_key import serial_key
 from edge_agent.app_password import broker_password
 from edge_agent.app_tls import check_plane_files
 from edge_agent.authority.topics import topics_of
-from edge_agent.config import Settings
+from edge_agent.config import SerialConfig
 from edge_agent.core.clock import NS_PER_S
-from edge_agent.gateway.plane import link_options
+from edge_agent.gateway.plane import PlaneJob, link_options
 from edge_agent.gateway.probe import Plan, Visit, visit
 from edge_agent.gateway.session import LinkOptions
 from edge_agent.gateway.settings import MqttSettings
 from edge_agent.ports.serial_lines import SerialLinesPort
 from edge_agent.ports.serial_lines_settings import SerialLines, line_decoder
+from edge_agent.safety.limits import Envelope
 from edge_agent.service.check_broker import BrokerFacts, judge_broker
 from edge_agent.service.findings import Finding, failure, good, warning
 from firmware_bridge.messages import PROTOCOL_VERSION, Hello
@@ -47,7 +50,7 @@ def serial(patient: Patient) -> list[Finding]:
     if patient.control is not None and config.mode == "real":
         parts = {k: v for k, v in patient.control.items() if k.startswith(_SERIAL)}
         return [_running(name, part) for name, part in parts.items()]
-    found = [_bridge(patient)] if config.serial is not None else []
+    found = [] if config.serial is None else [_bridge(patient, config.serial)]
     return found + [_lines(patient, number) for number in range(len(config.serial_lines))]
 
 
@@ -59,31 +62,28 @@ def _running(name: str, part: Mapping[str, Any]) -> Finding:
     return good(_SERIAL, f"{name} {part['path']}: {state}, held by the running agent")
 
 
-def _bridge(patient: Patient) -> Finding:
-    """Who answers, and whether it was built for this envelope and these channels."""
-    config = patient.settings.config.serial
-    assert config is not None  # noqa: S101 - for the type checker; the caller has looked
-    line = CountedLine(config.port, config.baud)
+def _bridge(patient: Patient, config: SerialConfig) -> Finding:
+    """Who answers, and whether it was built for this envelope, these channels and this key."""
+    line = CountedLine(config.port, config.baud, serial_key(config, os.environ))
     try:
         hello = identify(line, patient.clock, ANSWER_WITHIN_S)
     finally:
         line.close()
-    return judge_hello(patient.settings, hello)
+    return judge_hello(patient.settings.compiled, config, hello)
 
 
-def judge_hello(settings: Settings, hello: Hello) -> Finding:
+def judge_hello(compiled: Envelope, config: SerialConfig, hello: Hello) -> Finding:
     """The firmware's own account beside what the agent will ask for."""
-    serial = settings.config.serial
-    wanted = settings.compiled.sha256()[:8]
+    wanted = compiled.sha256()[:8]
     told = f"{hello.envelope_hash:08x}"
-    fit = next(match for match in matches(hello) if match.device == settings.compiled.device)
-    words = f"{serial.port if serial else ''}: firmware {hello.firmware_version}, envelope {told}"
+    fit = next(match for match in matches(hello) if match.device == compiled.device)
+    words = f"{config.port}: firmware {hello.firmware_version}, envelope {told}"
     if hello.protocol_version != PROTOCOL_VERSION:
         words += f", protocol {hello.protocol_version}; this speaks {PROTOCOL_VERSION}"
         return failure(_SERIAL, words, _FLASH)
     if told != wanted:
         return failure(_SERIAL, f"{words}, here {wanted}: it will not be armed", _FLASH)
-    if fit.sensors != (serial.sensors if serial else None):
+    if fit.sensors != config.sensors:
         has = "channels of no known choice" if fit.sensors is None else f"{list(fit.sensors)}"
         return failure(
             _SERIAL, f"{words}; it reports {has}", "set serial.sensors to what it reports"
@@ -151,16 +151,26 @@ def _guest_id(mqtt: MqttSettings, device: str, patient: Patient) -> str:
 
 
 def plane(patient: Patient) -> list[Finding]:
-    """The broker of the control plane: its files, TLS, and the right to answer."""
+    """Each broker of the control plane: its files, TLS, and the right to answer."""
     settings = patient.settings
     config = settings.config.plane
     if config is None:
         return [good("plane", "none is configured")]
     files = check_plane_files(settings)
+    job = plane_job(settings, config)
+    found = [_plane_broker(job, address, patient) for address in config.addresses]
+    return [finding for verdict in found for finding in verdict] or [good("plane", files)]
+
+
+def _plane_broker(job: PlaneJob, address: tuple[str, int], patient: Patient) -> list[Finding]:
+    """What is wrong with one of them; nothing if all is well."""
+    config = job.settings
     topics = topics_of(config.id)
     # A guest name in any case: the agent's own would end a session that the broker keeps for it.
     options = replace(
-        link_options(plane_job(settings, config)),
+        link_options(job),
+        host=address[0],
+        port=address[1],
         client_id=f"ed-{config.id}-doctor",
         topics=(topics.cmd,),
         status_topic="",
@@ -171,7 +181,7 @@ def plane(patient: Patient) -> list[Finding]:
     verdict = judge_broker("plane", _facts(options, found, (topics.resp,), ()))
     if any(f.fix for f in verdict) and (found.problem or found.denied or found.unanswered):
         return verdict
-    return [good("plane", files)]
+    return []
 
 
 def _facts(

@@ -43,11 +43,12 @@ def hardware_of(settings: Settings) -> Hardware:
     names = [*(row.channel for row in sensors), *(row.channel for row in actuators)]
     ports = _line_ports(settings)
     if settings.config.serial is not None:
-        ports = {"serial": _bridge(settings, settings.config.serial), **ports}
+        ports = {"serial": serial_bridge(settings, settings.config.serial), **ports}
     return Hardware(ports, tuple(index[name] for name in names), bool(actuators))
 
 
-def _bridge(settings: Settings, serial: SerialConfig) -> Port:
+def serial_bridge(settings: Settings, serial: SerialConfig) -> SerialBridgePort:
+    """The port of the configured microcontroller; ConfigError when its key cannot be had."""
     port = SerialBridgePort(
         serial.port,
         partial(SerialPort, serial.port, serial.baud),

@@ -7,13 +7,10 @@ A new session alone makes an armed device safe, and DISARM follows where that di
 device's own dead man needs none of this; what is gained is the answer.
 """
 
-import os
-import secrets
 import select
-from functools import partial
 
-from edge_agent.app_key import serial_key
-from edge_agent.config import SerialConfig, Settings
+from edge_agent.app_hardware import serial_bridge
+from edge_agent.config import Settings
 from edge_agent.core.clock import NS_PER_MS, NS_PER_S, Clock
 from edge_agent.core.errors import PortError
 from edge_agent.core.records import Command
@@ -21,10 +18,8 @@ from edge_agent.core.units import to_value
 from edge_agent.ports.serial_bridge import SerialBridgePort
 from edge_agent.safety.limits import Envelope
 from firmware_bridge.messages import DeviceState
-from firmware_bridge.serial_port import SerialPort
 
 _STEP_NS = 20 * NS_PER_MS  # repeats of the handshake are due between two frames
-_NONCE_BITS = 32
 
 
 def make_safe(settings: Settings, clock: Clock, wait_s: float) -> str:
@@ -38,25 +33,11 @@ def make_safe(settings: Settings, clock: Clock, wait_s: float) -> str:
         return "simulated hardware: there is nothing to make safe"
     if serial is None:
         return "no microcontroller: what hangs on a broker goes safe by its own timer, unconfirmed"
-    port = _port(serial, settings.compiled)
+    port = serial_bridge(settings, serial)
     try:
         return _until_safe(port, settings.compiled, clock, wait_s)
     finally:
         port.close()
-
-
-def _port(serial: SerialConfig, envelope: Envelope) -> SerialBridgePort:
-    port = SerialBridgePort(
-        serial.port,
-        partial(SerialPort, serial.port, serial.baud),
-        envelope,
-        serial.sensors,
-        lambda: secrets.randbits(_NONCE_BITS),
-    )
-    key = serial_key(serial, os.environ)
-    if key is not None:
-        port.use_key(key)
-    return port
 
 
 def _until_safe(port: SerialBridgePort, envelope: Envelope, clock: Clock, wait_s: float) -> str:

@@ -69,20 +69,26 @@ def test_the_ports_of_a_configured_agent_arm_and_drive_it(device: Device, tmp_pa
     port.close()
 
 
-def test_edge_agent_safe_asks_with_the_key(
-    device: Device, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def _write_config(folder: Path, device: Device, key_file_row: str) -> Path:
+    """A real air handler behind this device, with a key or without."""
     rows = [
         f'[[mqtt.sensor]]\nchannel = "{sensor.name}"\ntopic = "t"\nunit = "{sensor.unit}"\n'
         for sensor in ENVELOPE.sensors
         if sensor.name not in FEEDBACK
     ]
+    head = f'mode = "real"\nstate_dir = "{folder}/state"\nruntime_dir = "{folder}/run"\n'
     serial = f'[serial]\nport = "{device.port}"\nsensors = {json.dumps(FEEDBACK)}\n'
+    config = folder / "agent.toml"
+    config.write_text(head + serial + key_file_row + "[mqtt]\n" + "".join(rows))
+    return config
+
+
+def test_edge_agent_safe_asks_with_the_key(
+    device: Device, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     key = f'key_file = "{tmp_path}/bridge.key"\n'
-    config = tmp_path / "agent.toml"
-    for text, wanted in ((serial + key, EXIT_OK), (serial, EXIT_TRANSIENT)):
-        config.write_text('mode = "real"\n' + text + "[mqtt]\n" + "".join(rows))
-        assert main(["safe", "--config", str(config)]) == wanted
+    for row, wanted in ((key, EXIT_OK), ("", EXIT_TRANSIENT)):
+        assert main(["safe", "--config", str(_write_config(tmp_path, device, row))]) == wanted
     assert "uses a key" in capsys.readouterr().err
 
 
@@ -120,3 +126,18 @@ def test_a_key_file_that_others_can_read_is_refused(
     code, _, err = run(capsys, "info", device.port, "--key-file", loose)
     assert code == EXIT_CONFIG
     assert "others can read" in err
+
+
+def test_the_doctor_asks_with_the_key_and_looks_at_its_file(
+    tmp_path: Path, device: Device, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = []
+    for row in (f'key_file = "{tmp_path}/bridge.key"\n', ""):
+        main(["doctor", "--json", "--config", str(_write_config(tmp_path, device, row))])
+        findings = json.loads(capsys.readouterr().out)["findings"]
+        told.append({f["check"]: f for f in findings})
+    (keyed, without) = told
+    assert keyed["serial"]["verdict"] == "ok"
+    assert "1 with a secret" in keyed["rights"]["words"]
+    assert without["serial"]["verdict"] == "fail"
+    assert "uses a key" in without["serial"]["words"]

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from bench.mosquitto import Mosquitto
+from bench.mosquitto import Mosquitto, free_port
 from edge_agent.app_doctor import checks
 from edge_agent.cli import main
 from edge_agent.safety import devices
@@ -313,7 +313,7 @@ def test_a_password_file_that_others_can_read_fails(
     assert "secret-word" not in json.dumps(found)
 
 
-@pytest.mark.xdist_group("whole_agent")
+@pytest.mark.xdist_group("whole-agent")
 def test_a_running_agent_is_asked_and_not_disturbed(capsys: pytest.CaptureFixture[str]) -> None:
     with Site() as site:
         site.start("broker", "mcu", "agent")
@@ -374,6 +374,21 @@ def test_a_plane_that_may_not_be_answered_is_found(
         found = doctor(capsys, site.config, "--state-dir", str(site.state))
     assert found["plane"]["verdict"] == verdict
     assert said in found["plane"]["words"]
+
+
+def test_each_broker_of_the_plane_is_visited(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with PlaneSite() as site, acl_broker(tmp_path, "topic readwrite ed/v1/ahu-7/#\n") as broker:
+        gone = free_port()
+        rows = "".join(
+            f'[[plane.brokers]]\nhost = "127.0.0.1"\nport = {port}\n'
+            for port in (broker.port, gone)
+        )
+        site.config.write_text(site.config.read_text() + rows)
+        found = doctor(capsys, site.config, "--state-dir", str(site.state))
+    assert found["plane"]["verdict"] == "fail"
+    assert f"127.0.0.1:{gone}: " in found["plane"]["words"]
 
 
 def test_a_keyring_that_others_can_read_is_78(capsys: pytest.CaptureFixture[str]) -> None:
