@@ -77,3 +77,8 @@ def decode_body(data: bytes) -> Body | None:
         return msgspec.msgpack.decode(data, type=Body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+
+
+def source_of(way: str, kid: str, by: str) -> str:
+    """Who asks, as an intent names it: on which way, with which key, and the person if told."""
+    return f"{way}:{kid}:{by}" if by else f"{way}:{kid}"

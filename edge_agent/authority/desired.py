@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 
+from edge_agent.authority.body import source_of
 from edge_agent.authority.desired_keys import (
     CONFLICT,
     CONTROL,
@@ -25,9 +26,7 @@ from edge_agent.authority.desired_keys import (
     check_key,
 )
 from edge_agent.authority.documents import KeyState, NotApplied, Reported
-from edge_agent.authority.keyring import Keyring
-from edge_agent.authority.seal import is_genuine, open_seal
-from edge_agent.core.command_ipc import MAX_SEALED_BYTES
+from edge_agent.authority.keyring import Keyring, open_genuine
 from edge_agent.core.records import Intent, Mode, Op, TickRecord
 from edge_agent.decision.goals import settable
 from edge_agent.safety.limits import Envelope
@@ -162,16 +161,10 @@ class DesiredState:
 
     def _open(self, sealed: bytes) -> tuple[Desired, str] | str:
         """The signed document, or why it is not worth an answer."""
-        if len(sealed) > MAX_SEALED_BYTES:
-            return "oversized"
-        parts = open_seal(sealed)
-        if parts is None:
-            return "malformed"
-        key = self._keyring.keys.get(parts.kid)
-        if key is None:
-            return "unknown_key"
-        if not is_genuine(key.algorithm, key.material, self._site.topic, parts):
-            return "bad_signature"
+        opened = open_genuine(self._keyring.keys, self._site.topic, sealed)
+        if isinstance(opened, str):
+            return opened
+        parts, _ = opened
         try:
             return msgspec.msgpack.decode(parts.body, type=Desired), parts.kid
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -207,7 +200,7 @@ class DesiredState:
     def _apply(self, body: Desired, kid: str) -> None:
         before, self._wanted = self._wanted, dict(body.set)
         self._ver = body.ver
-        self._source = f"{OP}:{kid}:{body.by}" if body.by else f"{OP}:{kid}"
+        self._source = source_of(OP, kid, body.by)
         if CONTROL in before and CONTROL not in self._wanted:
             self._wanted = {**self._wanted, CONTROL: self._site.control}
         for key, channel in self._channels.items():

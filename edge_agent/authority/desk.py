@@ -17,9 +17,9 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from edge_agent.authority import admission
-from edge_agent.authority.body import Body, Reply, decode_body
+from edge_agent.authority.body import Body, Reply, decode_body, source_of
 from edge_agent.authority.events import Refusal
-from edge_agent.authority.keyring import Keyring
+from edge_agent.authority.keyring import Key, Keyring, open_genuine
 from edge_agent.authority.memory import Memory, Remembered
 from edge_agent.authority.operations import (
     Args,
@@ -29,9 +29,9 @@ from edge_agent.authority.operations import (
 )
 from edge_agent.authority.pending import Pending, Ticket, within_ns
 from edge_agent.authority.ruling import FAILED, REJECTED, Admitted, Refused, Situation
-from edge_agent.authority.seal import Sealed, is_genuine, open_seal
+from edge_agent.authority.seal import Sealed
 from edge_agent.authority.sessions import Sessions
-from edge_agent.core.command_ipc import MAX_SEALED_BYTES, Answer, Carried, Standing
+from edge_agent.core.command_ipc import Answer, Carried, Standing
 from edge_agent.core.records import Intent, Mode, Op, TickRecord
 from edge_agent.safety.limits import Envelope
 
@@ -110,13 +110,12 @@ class Desk:
             self._counts[f"dropped.{opened}"] += 1
             self._refusals.append(Refusal(opened))
             return Answer(carried.row, final=True, body=b"")
-        sealed, body = opened
+        sealed, key, body = opened
         known = self._memory.find(body.id)
         if known is not None:
             return self._again(carried, body, sealed, known)
-        key = self._keyring.keys[sealed.kid]
         ticket = Ticket(carried.row, body.id, sealed.sig, body.op, sealed.kid, key)
-        source = f"plane:{sealed.kid}:{body.by}" if body.by else f"plane:{sealed.kid}"
+        source = source_of("plane", sealed.kid, body.by)
         ruling = self._judge(carried, body, sealed.kid, source)
         if isinstance(ruling, Refused):
             self._refusals.append(Refusal(ruling.why["reason"], sealed.kid, body.op, body.id))
@@ -157,20 +156,14 @@ class Desk:
         found = [self._progress(pending, tick) for pending in list(self._pending)]
         return [answer for answer in found if answer is not None]
 
-    def _open(self, carried: Carried) -> tuple[Sealed, Body] | str:
+    def _open(self, carried: Carried) -> tuple[Sealed, Key, Body] | str:
         """The signed command, or why it is not worth an answer."""
-        if len(carried.sealed) > MAX_SEALED_BYTES:
-            return "oversized"
-        sealed = open_seal(carried.sealed)
-        if sealed is None:
-            return "malformed"
-        key = self._keyring.keys.get(sealed.kid)
-        if key is None:
-            return "unknown_key"
-        if not is_genuine(key.algorithm, key.material, carried.topic, sealed):
-            return "bad_signature"
+        opened = open_genuine(self._keyring.keys, carried.topic, carried.sealed)
+        if isinstance(opened, str):
+            return opened
+        sealed, key = opened
         body = decode_body(sealed.body)
-        return "bad_body" if body is None else (sealed, body)
+        return "bad_body" if body is None else (sealed, key, body)
 
     def _situation(self) -> Situation:
         return Situation(

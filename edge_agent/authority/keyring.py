@@ -18,8 +18,9 @@ from typing import Annotated, Final, Literal, NamedTuple
 import msgspec
 
 from edge_agent.authority import ed25519
-from edge_agent.authority.seal import Algorithm
+from edge_agent.authority.seal import Algorithm, Sealed, is_genuine, open_seal
 from edge_agent.authority.topics import is_id
+from edge_agent.core.command_ipc import MAX_SEALED_BYTES
 from edge_agent.core.errors import ConfigError
 
 KEY_BYTES: Final = 32
@@ -84,6 +85,21 @@ class Keyring(NamedTuple):
     version: int
     keys: Mapping[str, Key]
     digest: str = ""
+
+
+def open_genuine(keys: Mapping[str, Key], topic: str, data: bytes) -> tuple[Sealed, Key] | str:
+    """What one of `keys` has signed for `topic`, and which; or why it is not worth an answer."""
+    if len(data) > MAX_SEALED_BYTES:
+        return "oversized"
+    sealed = open_seal(data)
+    if sealed is None:
+        return "malformed"
+    key = keys.get(sealed.kid)
+    if key is None:
+        return "unknown_key"
+    if not is_genuine(key.algorithm, key.material, topic, sealed):
+        return "bad_signature"
+    return sealed, key
 
 
 def parse_keyring(data: bytes, device_id: str, where: str, root: bytes = b"") -> Keyring:

@@ -221,10 +221,9 @@ class DeviceClient:
         version = max(known, written) + 1 if ver is None else ver
         body = Desired(dev=self._options.device, ver=version, by=self._options.by, set=dict(wanted))
         packed = msgspec.msgpack.encode(body)
-        options, topic = self._options, self._topics.desired
-        sealed = seal(options.secret, options.kid, topic, packed, options.algorithm)
         before = self.reported
-        self._connection.publish(topic, sealed, retain=True)
+        topic = self._topics.desired
+        self._connection.publish(topic, self._seal(topic, packed), retain=True)
         self._until(lambda: self._has_judged(version, before), within_s)
         if self.reported is None or not self._has_judged(version, before):
             raise NoAnswerError(f"{self._options.device} has not judged version {version} yet")
