@@ -5,7 +5,6 @@ signature off a keyring that has one: the device would refuse what is left.
 """
 
 import base64
-import os
 import secrets
 from pathlib import Path
 
@@ -22,9 +21,8 @@ from edge_agent.authority.keyring import (
     sign_document,
 )
 from edge_agent.core.errors import ConfigError
+from edge_agent.service.durable import replace_file
 from edge_agent.service.private_file import read_private
-
-_OWNER_ONLY = 0o600
 
 
 class RootFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -99,15 +97,8 @@ def sign_keyring(path: Path, root: Path) -> KeyringDocument:
 
 def write_private(path: Path, content: bytes) -> None:
     """The whole content or the old one, never readable by others."""
-    fresh = path.with_name(f".{path.name}.new")
     try:
-        fresh.unlink(missing_ok=True)
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.json.format(content, indent=2) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
+        replace_file(path, msgspec.json.format(content, indent=2) + b"\n")
     except OSError as error:
         raise ConfigError(
             f"cannot be written: {error.strerror}", where=str(path), fix="choose another --folder"

@@ -11,14 +11,16 @@ _OWNER_ONLY: Final = 0o600
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """The whole content or the old one, whatever happens in between. Raises OSError."""
-    temporary = path.with_suffix(".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
+    """The whole content or the old one, whatever happens in between, and never for others to
+    read. Raises OSError."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)  # of a start that was cut off, or a trap
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    temporary.replace(path)
+    fresh.replace(path)
     sync_folder(path.parent)
 
 
