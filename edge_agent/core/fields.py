@@ -66,6 +66,8 @@ def unknown_name(name: str, known: Iterable[str], kind: str, where: str) -> Conf
 
 def linear(row: SourceRow, base: str, where: str) -> tuple[float, float]:
     """(scale, offset) from the raw number to `base`, the channel's unit; ConfigError."""
+    if row.unit not in UNITS:
+        raise unknown_name(row.unit, UNITS, "unit", where)
     conversion = UNITS[row.unit]
     if conversion.base != base:
         fitting = ", ".join(name for name, unit in UNITS.items() if unit.base == base)
@@ -79,6 +81,18 @@ def linear(row: SourceRow, base: str, where: str) -> tuple[float, float]:
     if not math.isfinite(row.offset):
         raise ConfigError("must be finite", where=f"{where}.offset", fix="such as 0.0")
     return row.scale * conversion.scale, row.offset * conversion.scale + conversion.offset
+
+
+def place_of(path: str, form: str, where: str, prefix: str = "") -> tuple[str, ...]:
+    """The steps of a dotted path into a document; ConfigError for a number, which has no inside.
+    `prefix` stands before the names of both keys."""
+    if path and form == "number":
+        raise ConfigError(
+            f"a path selects inside a document, but {prefix}format is 'number'",
+            where=f"{where}.{prefix}path",
+            fix=f"remove {prefix}path, or set {prefix}format = 'json' or 'msgpack'",
+        )
+    return tuple(path.split(".")) if path else ()
 
 
 def parse_number(text: str) -> float | Cause:

@@ -13,9 +13,8 @@ import msgspec
 
 from edge_agent.core.clock import NS_PER_S
 from edge_agent.core.errors import ConfigError
-from edge_agent.core.fields import linear, unknown_name
+from edge_agent.core.fields import linear, place_of, unknown_name
 from edge_agent.core.topics import check_topic
-from edge_agent.core.units import UNITS
 from edge_agent.gateway.actuators import Drive
 from edge_agent.gateway.decode import SensorDecoder
 from edge_agent.safety.limits import ActuatorLimits, Envelope
@@ -85,16 +84,8 @@ def driven(rows: Sequence[MqttActuator], envelope: Envelope) -> Driven:
 def _made(
     row: MqttActuator, where: str, channel: int, limits: ActuatorLimits
 ) -> tuple[Drive, SensorDecoder]:
-    if row.unit not in UNITS:
-        raise unknown_name(row.unit, UNITS, "unit", where)
     scale, offset = linear(row, limits.unit, where)
     words = _words(row, where, limits)
-    if row.state_path and row.state_format == "number":
-        raise ConfigError(
-            "a path selects inside a document, but state_format is 'number'",
-            where=f"{where}.state_path",
-            fix="remove state_path, or set state_format = 'json' or 'msgpack'",
-        )
     if not _RATE_MIN_PER_S <= row.rate_per_s_max <= _RATE_MAX_PER_S:
         raise ConfigError(
             f"{row.rate_per_s_max} is out of range",
@@ -119,7 +110,7 @@ def _made(
         name=row.channel,
         topic=row.state_topic,
         form=row.state_format,
-        path=tuple(row.state_path.split(".")) if row.state_path else (),
+        path=place_of(row.state_path, row.state_format, where, "state_"),
         scale=scale,
         offset=offset,
         counts_per_unit=limits.counts_per_unit,

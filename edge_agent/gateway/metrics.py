@@ -14,6 +14,7 @@ from edge_agent.core.clock import NS_PER_S
 from edge_agent.core.ipc import Welcome
 from edge_agent.core.records import Mode, Quality, Reason, Rule, TickRecord
 from edge_agent.core.units import to_value
+from edge_agent.gateway.values import Values
 from edge_agent.safety.limits import Envelope
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -50,15 +51,12 @@ class Metrics:
     """Everything that is counted for one device; bounded by its channels and rules."""
 
     def __init__(self, envelope: Envelope) -> None:
-        self._names = envelope.channel_names
+        words = Values(envelope)
+        self._names, self._scales = words.names, words.scales
         self._device = envelope.device
         self._hash = envelope.sha256()
         sensors, actuators = envelope.sensors, envelope.actuators
         self._units = (*(s.unit for s in sensors), *(a.unit for a in actuators))
-        self._scales = (
-            *(s.counts_per_unit for s in sensors),
-            *(a.counts_per_unit for a in actuators),
-        )
         self._first_actuator = len(envelope.sensors)
         self._limit_hits: Counter[tuple[int, int]] = Counter()
         self._refusals: Counter[int] = Counter()

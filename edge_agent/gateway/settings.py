@@ -13,9 +13,8 @@ import msgspec
 
 from edge_agent.core.clock import NS_PER_S
 from edge_agent.core.errors import ConfigError
-from edge_agent.core.fields import linear, unknown_name
+from edge_agent.core.fields import linear, place_of, unknown_name
 from edge_agent.core.topics import check_topic
-from edge_agent.core.units import UNITS
 from edge_agent.gateway.actuator_settings import MqttActuator
 from edge_agent.gateway.decode import SensorDecoder
 from edge_agent.safety.limits import SensorLimits
@@ -105,22 +104,14 @@ def _check_broker(settings: MqttSettings) -> None:
 
 def _decoder(row: MqttSensor, where: str, index: int, limits: SensorLimits) -> SensorDecoder:
     check_topic(row.topic, f"{where}.topic")
-    if row.unit not in UNITS:
-        raise unknown_name(row.unit, UNITS, "unit", where)
     scale, offset = linear(row, limits.unit, where)
     _check_age(row.max_age_s, f"{where}.max_age_s", limits)
-    if row.path and row.form == "number":
-        raise ConfigError(
-            "a path selects inside a document, but format is 'number'",
-            where=f"{where}.path",
-            fix="remove path, or set format = 'json' or 'msgpack'",
-        )
     return SensorDecoder(
         channel=index,
         name=row.channel,
         topic=row.topic,
         form=row.form,
-        path=tuple(row.path.split(".")) if row.path else (),
+        path=place_of(row.path, row.form, where),
         scale=scale,
         offset=offset,
         counts_per_unit=limits.counts_per_unit,

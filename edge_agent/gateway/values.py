@@ -22,7 +22,7 @@ class Values:
 
     def __init__(self, envelope: Envelope) -> None:
         self.names = envelope.channel_names
-        self._scales = (
+        self.scales = (
             *(sensor.counts_per_unit for sensor in envelope.sensors),
             *(actuator.counts_per_unit for actuator in envelope.actuators),
         )
@@ -34,7 +34,7 @@ class Values:
         doubtful: dict[str, str] = {}
         snapshot = record.snapshot
         for name, scale, counts, quality in zip(
-            self.names, self._scales, snapshot.counts, snapshot.qualities, strict=False
+            self.names, self.scales, snapshot.counts, snapshot.qualities, strict=False
         ):
             good = quality == Quality.GOOD
             values[name] = to_value(counts, scale) if good else None
@@ -48,7 +48,7 @@ class Values:
             name: to_value(counts, scale)
             for name, scale, counts in zip(
                 self.names[self._actuators],
-                self._scales[self._actuators],
+                self.scales[self._actuators],
                 record.verdict.command,
                 strict=True,
             )

@@ -13,7 +13,6 @@ import msgspec
 
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.fields import linear, unknown_name
-from edge_agent.core.units import UNITS
 from edge_agent.ports.serial_lines_decode import LineDecoder, LineField
 from edge_agent.safety.limits import SensorLimits
 
@@ -66,8 +65,6 @@ def line_decoder(settings: SerialLines, sensors: Sequence[SensorLimits], where: 
         here = f"{where}.sensor[{number}]"
         if row.channel not in by_name:
             raise unknown_name(row.channel, by_name, "channel", here)
-        if row.unit not in UNITS:
-            raise unknown_name(row.unit, UNITS, "unit", here)
         index, limits = by_name[row.channel]
         scale, offset = linear(row, limits.unit, here)
         sentence, path = _place(settings, row.path, here)
