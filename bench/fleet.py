@@ -26,6 +26,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
+from bench.facts import print_facts
 from bench.mosquitto import Mosquitto
 from bench.plane import cpu_s
 from edge_agent.authority.body import Body
@@ -213,12 +214,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     found = measure(options)
-    if options.json:
-        print(json.dumps(found, indent=2))
-        return 0
-    for key, value in found.items():
-        facts = value.items() if isinstance(value, dict) else [("", value)]
-        print(f"{key:<20}", "  ".join(f"{name} {number}".strip() for name, number in facts))
+    print_facts(found, as_json=options.json)
     return 0
 
 

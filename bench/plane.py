@@ -24,6 +24,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
+from bench.facts import print_facts
 from bench.mosquitto import Mosquitto
 from edge_agent.authority.ed25519 import public_of
 from edge_agent.authority.seal import Algorithm
@@ -189,12 +190,7 @@ def main() -> int:
             "flooded": flooded(one, arguments.flood_s),
             "quiet_again": ticks(one, arguments.flood_s - 1.0),
         }
-    if arguments.json:
-        print(json.dumps(found, indent=2))
-        return 0
-    for key, value in found.items():
-        facts = value.items() if isinstance(value, dict) else [("", value)]
-        print(f"{key:<20}", "  ".join(f"{name} {number}".strip() for name, number in facts))
+    print_facts(found, as_json=arguments.json)
     return 0
 
 

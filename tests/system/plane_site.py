@@ -123,6 +123,17 @@ class PlaneSite:
         agent = [sys.executable, "-m", "edge_agent", "run", "--config", str(self.config)]
         return [*agent, "--state-dir", str(self.state)]
 
+    def refused(self) -> subprocess.CompletedProcess[str]:
+        """The agent's run that ends by itself; what it says is the test's."""
+        return subprocess.run(
+            self.command_line(),
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            cwd=self.folder,
+        )
+
     def end_agent(self, number: signal.Signals = signal.SIGTERM) -> None:
         """The control process; its gateway follows when it notices."""
         if self.agent is not None:

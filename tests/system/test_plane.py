@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -20,19 +19,6 @@ from tests.system.plane_site import DEVICE, PlaneSite
 
 pytestmark = pytest.mark.xdist_group("whole-agent")
 CMD = f"ed/v1/{DEVICE}/cmd"
-
-
-@pytest.fixture(scope="module")
-def site() -> Iterator[PlaneSite]:
-    with PlaneSite() as site:
-        yield site.start()
-
-
-@pytest.fixture(scope="module")
-def ops(site: PlaneSite) -> DeviceClient:
-    client = site.client()
-    client.wait_online(20)
-    return client
 
 
 def test_a_device_is_armed_disarmed_stopped_and_reset_from_afar(
@@ -150,14 +136,7 @@ def test_a_retained_command_that_waits_for_a_device_is_refused(
 def test_a_keyring_that_others_can_read_is_refused() -> None:
     with PlaneSite() as site:
         site.write_keyring(0o640)
-        run = subprocess.run(
-            site.command_line(),
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            cwd=site.folder,
-        )
+        run = site.refused()
     assert run.returncode == 78
     assert "others can read or write it" in run.stderr
     assert "chmod 600" in run.stderr

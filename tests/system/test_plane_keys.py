@@ -2,7 +2,6 @@
 
 import base64
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,14 +90,7 @@ def test_an_older_keyring_is_refused_after_a_restart_too(site: RootedSite) -> No
     site.client().wait_online(20)
     site.end_agent(signal.SIGKILL)
     site.sign(2, "ops", "halt")
-    run = subprocess.run(
-        site.command_line(),
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        cwd=site.folder,
-    )
+    run = site.refused()
     assert run.returncode == 78
     assert "is version 2, and version 3 was seen" in run.stderr
 

@@ -1,6 +1,5 @@
 """Every way in which a command can be wrong, through a real broker: each has its own reason."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -13,19 +12,6 @@ from tests.system.plane_site import DEVICE, PlaneSite
 
 pytestmark = pytest.mark.xdist_group("whole-agent")
 CMD = f"ed/v1/{DEVICE}/cmd"
-
-
-@pytest.fixture(scope="module")
-def site() -> Iterator[PlaneSite]:
-    with PlaneSite() as site:
-        yield site.start()
-
-
-@pytest.fixture(scope="module")
-def ops(site: PlaneSite) -> DeviceClient:
-    client = site.client()
-    client.wait_online(20)
-    return client
 
 
 def _answer(client: DeviceClient, op: str = "stop", /, **changes: Any) -> Outcome:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from itertools import pairwise
 
 import msgspec
@@ -17,19 +16,6 @@ from tests.system.plane_site import DEVICE, PlaneSite
 
 pytestmark = pytest.mark.xdist_group("whole-agent")
 TOPICS = topics_of(DEVICE)
-
-
-@pytest.fixture(scope="module")
-def site() -> Iterator[PlaneSite]:
-    with PlaneSite() as site:
-        yield site.start()
-
-
-@pytest.fixture(scope="module")
-def ops(site: PlaneSite) -> DeviceClient:
-    client = site.client()
-    client.wait_online(20)
-    return client
 
 
 def _events(peer: MqttPeer) -> list[Event]:

@@ -1,8 +1,6 @@
 """The carrier between a broker that is played and a real socket: order, disk faults, floods."""
 
 import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -19,14 +17,6 @@ from edge_agent.gateway.journal import UNFINISHED_MAX
 from edge_agent.gateway.plane import BURST, RETRY_NS
 from edge_agent.gateway.session import Received
 from tests.unit.gateway.carrier_bench import CMD, Bench, S
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path)
-    yield made
-    made.carrier.close(S)
-    made.relay.close()
 
 
 def test_the_session_is_published_when_the_control_process_knows_the_connection(

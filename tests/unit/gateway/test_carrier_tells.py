@@ -1,8 +1,6 @@
 """The carrier and what is no command: events, the desired state, what a device is."""
 
 import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -22,14 +20,6 @@ from edge_agent.gateway.plane import RETRY_NS
 from edge_agent.gateway.session import Received
 from edge_agent.ports.command_relay import CommandRelay
 from tests.unit.gateway.carrier_bench import DESIRED, META, REPORTED, Bench, S
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path)
-    yield made
-    made.carrier.close(S)
-    made.relay.close()
 
 
 def test_an_event_is_on_the_disk_before_it_is_confirmed_and_published(bench: Bench) -> None:
