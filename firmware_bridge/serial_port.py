@@ -20,7 +20,7 @@ import fcntl
 import os
 import struct
 import termios
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 from firmware_bridge.errors import PortLostError, PortUnavailableError, WireValueError
 
@@ -34,13 +34,26 @@ _ASYNC_LOW_LATENCY: Final = 1 << 13
 _TIOCGEXCL: Final = 0x8004_5440
 # Unix98 pseudo-terminal slaves (Documentation/admin-guide/devices.txt).
 _PTY_MAJORS: Final = range(136, 144)
+_PARITY_FLAGS: Final = {"none": 0, "even": termios.PARENB, "odd": termios.PARENB | termios.PARODD}
+_STOP_FLAGS: Final = {1: 0, 2: termios.CSTOPB}
+
+
+class Framing(NamedTuple):
+    """What stands around the eight data bits of a character."""
+
+    parity: Literal["none", "even", "odd"] = "none"
+    stop_bits: Literal[1, 2] = 1
+
+
+EIGHT_N_ONE: Final = Framing()
 
 
 class SerialPort:
     """An open port. Closed by `close`, by leaving a `with` block, and by any loss."""
 
-    def __init__(self, path: str, baud: int) -> None:
-        """Open `path` at `baud` bit/s, 8N1; discards what the driver had queued.
+    def __init__(self, path: str, baud: int, framing: Framing = EIGHT_N_ONE) -> None:
+        """Open `path` at `baud` bit/s; discards what the driver had queued. A character that
+        arrives with the wrong parity is passed on: a checksum over the message sees more.
 
         Raises WireValueError for a baud rate the system has no constant for, PortUnavailableError
         when the device is absent, busy, not permitted or not a tty.
@@ -55,7 +68,7 @@ class SerialPort:
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
             self._claim()
-            self._set_raw(speed)
+            self._set_raw(speed, framing)
         except (OSError, termios.error) as error:
             self.close()
             raise PortUnavailableError(f"{path}: {error}") from error
@@ -118,13 +131,14 @@ class SerialPort:
             raise OSError(errno.EBUSY, "another program has it open, exclusively")
         fcntl.ioctl(self._fd, termios.TIOCEXCL)
 
-    def _set_raw(self, speed: int) -> None:
+    def _set_raw(self, speed: int, framing: Framing) -> None:
         characters = termios.tcgetattr(self._fd)[6]
         # VMIN 1: with VMIN 0 "nothing yet" and "hung up" would read the same.
         characters[termios.VMIN] = 1
         characters[termios.VTIME] = 0
         # No HUPCL: closing must not drop DTR, which resets many boards.
         control = termios.CS8 | termios.CREAD | termios.CLOCAL
+        control |= _PARITY_FLAGS[framing.parity] | _STOP_FLAGS[framing.stop_bits]
         attributes = [0, 0, control, 0, speed, speed, characters]
         termios.tcsetattr(self._fd, termios.TCSANOW, attributes)
         termios.tcflush(self._fd, termios.TCIOFLUSH)

@@ -10,7 +10,8 @@ was true once, and the board is saying something else now.
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from edge_agent.core.fields import Cause, counts_of, parse_json, parse_number, select
+from edge_agent.core.fields import Cause, parse_json, parse_number, select
+from edge_agent.ports.rows import Target
 
 LINE_MAX = 1024  # bytes; NMEA allows 82, a JSON line of a sensor board has a few hundred
 _CHECKSUM_DIGITS = 2
@@ -49,18 +50,11 @@ class LineBuffer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineField:
-    """How one channel is read. `sentence`: NMEA only, with or without the talker's two letters.
+    """How one channel is read. `sentence`: NMEA only, with or without the talker's two letters."""
 
-    value in the channel's unit = raw * `scale` + `offset`.
-    """
-
-    channel: int
+    target: Target
     sentence: str
     path: tuple[str, ...]
-    scale: float
-    offset: float
-    counts_per_unit: int
-    is_bool: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +75,7 @@ class LineDecoder:
         else:
             name, document = _split_nmea(line)
             fields = tuple(field for field in fields if _is_about(field, name))
-        return [(field.channel, _read(field, document)) for field in fields]
+        return [(field.target.channel, _read(field, document)) for field in fields]
 
     def _split_csv(self, line: bytes) -> list[float | Cause] | Cause:
         try:
@@ -94,10 +88,8 @@ class LineDecoder:
 
 
 def _read(field: LineField, document: Any) -> int | Cause:
-    raw = select(document, field.path, is_bool=field.is_bool)
-    if isinstance(raw, Cause):
-        return raw
-    return counts_of(raw, field.scale, field.offset, field.counts_per_unit)
+    is_bool = field.target.limits.unit == "bool"
+    return field.target.counts(select(document, field.path, is_bool=is_bool))
 
 
 def _split_nmea(line: bytes) -> tuple[str, list[float | Cause] | Cause]:

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from edge_agent.core.errors import ConfigError
-from edge_agent.core.fields import linear, unknown_name
+from edge_agent.ports.rows import targets
 from edge_agent.ports.serial_lines_decode import LineDecoder, LineField
 from edge_agent.safety.limits import SensorLimits
 
@@ -53,32 +53,14 @@ class SerialLines(
 
 def line_decoder(settings: SerialLines, sensors: Sequence[SensorLimits], where: str) -> LineDecoder:
     """The decoder of one section; ConfigError for the first thing that cannot work."""
-    if not settings.sensor:
-        raise ConfigError("has no rows", where=f"{where}.sensor", fix="add a row, or remove it")
     if not 0 <= settings.columns <= 999:
         raise ConfigError(
             f"{settings.columns} is out of range", where=f"{where}.columns", fix="choose 0 to 999"
         )
-    by_name = {limits.name: (index, limits) for index, limits in enumerate(sensors)}
     fields = []
-    for number, row in enumerate(settings.sensor):
-        here = f"{where}.sensor[{number}]"
-        if row.channel not in by_name:
-            raise unknown_name(row.channel, by_name, "channel", here)
-        index, limits = by_name[row.channel]
-        scale, offset = linear(row, limits.unit, here)
+    for here, row, target in targets(settings.sensor, sensors, where):
         sentence, path = _place(settings, row.path, here)
-        fields.append(
-            LineField(
-                channel=index,
-                sentence=sentence,
-                path=path,
-                scale=scale,
-                offset=offset,
-                counts_per_unit=limits.counts_per_unit,
-                is_bool=limits.unit == "bool",
-            )
-        )
+        fields.append(LineField(target=target, sentence=sentence, path=path))
     return LineDecoder(settings.form, tuple(fields), settings.columns)
 
 

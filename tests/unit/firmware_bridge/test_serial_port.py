@@ -8,11 +8,12 @@ import termios
 import tty
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from firmware_bridge.errors import PortLostError, PortUnavailableError, WireValueError
-from firmware_bridge.serial_port import SerialPort
+from firmware_bridge.serial_port import Framing, SerialPort
 
 BAUD = 115_200
 
@@ -64,6 +65,31 @@ def test_the_line_is_raw_and_closing_does_not_reset_the_board(cable: tuple[int, 
     assert cflag & termios.HUPCL == 0
     assert speed == termios.B115200
     port.close()
+
+
+@pytest.mark.parametrize(
+    ("framing", "flags"),
+    [
+        (Framing(), 0),
+        (Framing("even"), termios.PARENB),
+        (Framing("odd", 2), termios.PARENB | termios.PARODD | termios.CSTOPB),
+        (Framing("none", 2), termios.CSTOPB),
+    ],
+)
+def test_parity_and_stop_bits_are_asked_of_the_driver(
+    cable: tuple[int, str], monkeypatch: pytest.MonkeyPatch, framing: Framing, flags: int
+) -> None:
+    """A pseudo-terminal has no parity, so what is asked is looked at, and not what it keeps."""
+    asked: list[int] = []
+    really_set = termios.tcsetattr
+
+    def note(descriptor: int, when: int, attributes: list[Any]) -> None:
+        asked.append(attributes[2])
+        really_set(descriptor, when, attributes)
+
+    monkeypatch.setattr(termios, "tcsetattr", note)
+    SerialPort(cable[1], BAUD, framing).close()
+    assert [flag & (termios.PARENB | termios.PARODD | termios.CSTOPB) for flag in asked] == [flags]
 
 
 def test_a_second_opener_is_refused_and_a_third_is_not_after_close(cable: tuple[int, str]) -> None:
