@@ -10,29 +10,28 @@ import secrets
 import select
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from edge_agent.app_bridge import CountedLine, identify, matches, ports
 from edge_agent.app_doctor import Patient
 from edge_agent.app_gateway import plane_job
+from edge_agent.app_hardware import lines_port, modbus_port
 from edge_agent.app_key import serial_key
 from edge_agent.app_password import broker_password
 from edge_agent.app_tls import check_plane_files
 from edge_agent.authority.topics import topics_of
 from edge_agent.config import SerialConfig
 from edge_agent.core.clock import NS_PER_S
+from edge_agent.core.records import Quality
 from edge_agent.gateway.plane import PlaneJob, link_options
 from edge_agent.gateway.probe import Plan, Visit, visit
 from edge_agent.gateway.session import LinkOptions
 from edge_agent.gateway.settings import MqttSettings
-from edge_agent.ports.serial_lines import SerialLinesPort
-from edge_agent.ports.serial_lines_settings import SerialLines, line_decoder
+from edge_agent.ports.protocol import Port
 from edge_agent.safety.limits import Envelope
 from edge_agent.service.check_broker import BrokerFacts, judge_broker
 from edge_agent.service.findings import Finding, failure, good, warning
 from firmware_bridge.messages import PROTOCOL_VERSION, Hello
-from firmware_bridge.serial_port import SerialPort
 
 ANSWER_WITHIN_S = 4.0  # a board that resets when its port is opened needs two
 LISTEN_NS = 3 * NS_PER_S
@@ -42,23 +41,24 @@ _FLASH = "flash the firmware that was built for this envelope: docs/firmware.md"
 
 
 def serial(patient: Patient) -> list[Finding]:
-    """The microcontroller and the boards that write lines; a running agent is asked instead."""
+    """The microcontroller and the boards that are not ours; a running agent is asked instead."""
     config = patient.settings.config
-    if config.serial is None and not config.serial_lines:
+    if config.serial is None and not config.serial_lines and not config.modbus:
         there = ", ".join(entry.path for entry in ports()) or "none"
         return [good(_SERIAL, f"no port is configured; on this machine: {there}")]
     if patient.control is not None and config.mode == "real":
-        parts = {k: v for k, v in patient.control.items() if k.startswith(_SERIAL)}
+        parts = {k: v for k, v in patient.control.items() if k.startswith((_SERIAL, "modbus_"))}
         return [_running(name, part) for name, part in parts.items()]
     found = [] if config.serial is None else [_bridge(patient, config.serial)]
-    return found + [_lines(patient, number) for number in range(len(config.serial_lines))]
+    found += [_lines(patient, number) for number in range(len(config.serial_lines))]
+    return found + [_modbus(patient, number) for number in range(len(config.modbus))]
 
 
 def _running(name: str, part: Mapping[str, Any]) -> Finding:
     """What the agent that holds the port says of it."""
     if part["fault"]:
         return failure(_SERIAL, f"{name} {part['path']}: {part['fault']}", "edge-agent status")
-    state = part.get("state", f"{part.get('lines', 0)} lines")
+    state = part.get("state", _talk(part))
     return good(_SERIAL, f"{name} {part['path']}: {state}, held by the running agent")
 
 
@@ -91,18 +91,34 @@ def judge_hello(compiled: Envelope, config: SerialConfig, hello: Hello) -> Findi
     return good(_SERIAL, f"{words} as here, dead man {hello.deadman_ms} ms")
 
 
+def _talk(status: Mapping[str, Any]) -> str:
+    """How much was heard of a board that is not ours."""
+    if "requests" in status:
+        return f"{status.get('answers', 0)} answers to {status['requests']} requests"
+    return f"{status.get('lines', 0)} lines"
+
+
 def _lines(patient: Patient, number: int) -> Finding:
-    """Listen to a board that writes lines, until every channel has had a good value."""
-    section: SerialLines = patient.settings.config.serial_lines[number]
-    decoder = line_decoder(section, patient.settings.envelope.sensors, f"serial_lines[{number}]")
-    opener = partial(SerialPort, section.port, section.baud)
-    port = SerialLinesPort(section.port, opener, decoder)
+    rows = patient.settings.config.serial_lines[number].sensor
+    port = lines_port(patient.settings, number)
+    return _listen(patient, port, len(rows), "another baud or format? docs/serial.md")
+
+
+def _modbus(patient: Patient, number: int) -> Finding:
+    rows = patient.settings.config.modbus[number].sensor
+    port = modbus_port(patient.settings, number)
+    return _listen(patient, port, len(rows), "baud, parity, device_id, address? docs/serial.md")
+
+
+def _listen(patient: Patient, port: Port, channels: int, fix: str) -> Finding:
+    """Hear a board that is not ours until each of its channels has had a good value."""
     clock = patient.clock
     end_ns = clock.now_ns() + LISTEN_NS
     heard: set[int] = set()
     try:
-        while clock.now_ns() < end_ns and len(heard) < len(section.sensor):
-            heard |= {reading.channel for reading in port.poll(clock.now_ns())}
+        while clock.now_ns() < end_ns and len(heard) < channels:
+            readings = port.poll(clock.now_ns())
+            heard |= {reading.channel for reading in readings if reading.quality == Quality.GOOD}
             descriptor = port.fileno()
             select.select(() if descriptor is None else (descriptor,), (), (), _STEP_S)
         status = port.status()
@@ -110,13 +126,11 @@ def _lines(patient: Patient, number: int) -> Finding:
         port.close()
     if status["fault"]:
         return failure(
-            _SERIAL, f"{section.port}: {status['fault']}", "see `edge-agent bridge info`"
+            _SERIAL, f"{status['path']}: {status['fault']}", "see `edge-agent bridge info`"
         )
-    words = f"{section.port}: {status.get('lines', 0)} lines, {len(heard)} of"
-    words += f" {len(section.sensor)} channels in {LISTEN_NS // NS_PER_S} s"
-    if len(heard) < len(section.sensor):
-        return warning(_SERIAL, words, "another baud or format? docs/serial.md")
-    return good(_SERIAL, words)
+    words = f"{status['path']}: {_talk(status)}, {len(heard)} of {channels} channels good in"
+    words += f" {LISTEN_NS // NS_PER_S} s"
+    return warning(_SERIAL, words, fix) if len(heard) < channels else good(_SERIAL, words)
 
 
 def broker(patient: Patient) -> list[Finding]:

@@ -14,11 +14,15 @@ from typing import NamedTuple
 from edge_agent.app_key import serial_key
 from edge_agent.config import SerialConfig, Settings
 from edge_agent.core.errors import ConfigError
+from edge_agent.ports.modbus import ModbusPort
+from edge_agent.ports.modbus_frames import Codec
+from edge_agent.ports.modbus_master import ModbusMaster
+from edge_agent.ports.modbus_settings import modbus_plan
 from edge_agent.ports.protocol import Port
 from edge_agent.ports.serial_bridge import SerialBridgePort
 from edge_agent.ports.serial_lines import SerialLinesPort
 from edge_agent.ports.serial_lines_settings import line_decoder
-from firmware_bridge.serial_port import SerialPort
+from firmware_bridge.serial_port import Framing, SerialPort
 
 _NONCE_BITS = 32
 
@@ -34,14 +38,14 @@ class Hardware(NamedTuple):
 
 def hardware_of(settings: Settings) -> Hardware:
     """What the configuration's mode asks for; ConfigError when that device cannot be simulated,
-    or the line's key cannot be had."""
+    the line's key cannot be had, or a package is missing."""
     if settings.config.mode == "simulated":
         return _simulated(settings)
     index = {name: channel for channel, name in enumerate(settings.envelope.channel_names)}
     mqtt = settings.config.mqtt
     sensors, actuators = (mqtt.sensor, mqtt.actuator) if mqtt is not None else ((), ())
     names = [*(row.channel for row in sensors), *(row.channel for row in actuators)]
-    ports = _line_ports(settings)
+    ports = foreign_ports(settings)
     if settings.config.serial is not None:
         ports = {"serial": serial_bridge(settings, settings.config.serial), **ports}
     return Hardware(ports, tuple(index[name] for name in names), bool(actuators))
@@ -62,15 +66,30 @@ def serial_bridge(settings: Settings, serial: SerialConfig) -> SerialBridgePort:
     return port
 
 
-def _line_ports(settings: Settings) -> dict[str, Port]:
-    """Boards that are not ours: `serial_lines_0` and so on, in the order of the configuration."""
-    ports: dict[str, Port] = {}
-    for number, section in enumerate(settings.config.serial_lines):
-        name = f"serial_lines_{number}"
-        decoder = line_decoder(section, settings.envelope.sensors, name)
-        opener = partial(SerialPort, section.port, section.baud)
-        ports[name] = SerialLinesPort(section.port, opener, decoder)
-    return ports
+def foreign_ports(settings: Settings) -> dict[str, Port]:
+    """Boards that are not ours: `serial_lines_0`, `modbus_0` and so on, in the order of the
+    configuration; none is opened yet. ConfigError when Modbus lacks its package."""
+    config = settings.config
+    lines = {f"serial_lines_{n}": lines_port(settings, n) for n in range(len(config.serial_lines))}
+    return lines | {f"modbus_{n}": modbus_port(settings, n) for n in range(len(config.modbus))}
+
+
+def lines_port(settings: Settings, number: int) -> SerialLinesPort:
+    """The port of one `[[serial_lines]]` section."""
+    section = settings.config.serial_lines[number]
+    decoder = line_decoder(section, settings.envelope.sensors, f"serial_lines[{number}]")
+    return SerialLinesPort(section.port, partial(SerialPort, section.port, section.baud), decoder)
+
+
+def modbus_port(settings: Settings, number: int) -> ModbusPort:
+    """The port of one `[[modbus]]` section; ConfigError when the package for it is missing."""
+    section = settings.config.modbus[number]
+    where = f"modbus[{number}]"
+    plan = modbus_plan(section, settings.envelope.sensors, where)
+    master = ModbusMaster(plan, Codec(f"{settings.source}: {where}"))
+    framing = Framing(section.parity, section.stop_bits)
+    opener = partial(SerialPort, section.port, section.baud, framing)
+    return ModbusPort(section.port, opener, master)
 
 
 def _simulated(settings: Settings) -> Hardware:

@@ -242,19 +242,22 @@ def _add_check(verbs: Verbs) -> None:
 
 def _check(arguments: argparse.Namespace) -> int:
     from edge_agent.app import check
+    from edge_agent.app_hardware import foreign_ports
     from edge_agent.app_password import broker_password, plane_password
     from edge_agent.app_tls import check_plane_files
 
     settings = chosen_settings(arguments)
     broker_password(settings)
     plane_password(settings)
+    real = settings.config.mode == "real"
+    if real:
+        foreign_ports(settings)
     findings = {**check(settings), "plane": check_plane_files(settings)}
     if arguments.json:
         print_json(findings)
     else:
         for name, value in findings.items():
             print(f"{name:<18} {value}")
-        real = settings.config.mode == "real"
         print("ok: this configuration can run" + ("" if real else ", on simulated hardware"))
     return EXIT_OK
 

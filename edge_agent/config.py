@@ -22,6 +22,7 @@ from edge_agent.gateway.actuator_settings import driven
 from edge_agent.gateway.metrics_settings import MetricsSettings, check_metrics
 from edge_agent.gateway.plane_settings import PlaneSettings, check_plane
 from edge_agent.gateway.settings import MqttSensor, MqttSettings, sensor_decoders
+from edge_agent.ports.modbus_settings import Modbus, ModbusSensor, modbus_plan
 from edge_agent.ports.serial_lines_settings import LineSensor, SerialLines, line_decoder
 from edge_agent.safety import devices
 from edge_agent.safety.limits import Envelope
@@ -85,6 +86,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     model: ModelConfig = ModelConfig()
     serial: SerialConfig | None = None
     serial_lines: tuple[SerialLines, ...] = ()
+    modbus: tuple[Modbus, ...] = ()
     mqtt: MqttSettings | None = None
     plane: PlaneSettings | None = None
     metrics: MetricsSettings | None = None
@@ -228,10 +230,12 @@ def _limit_changes(config: Config, envelope: Envelope) -> dict[str, dict[str, in
     return changes
 
 
-def _source_rows(config: Config) -> list[MqttSensor | LineSensor]:
+def _source_rows(config: Config) -> list[MqttSensor | LineSensor | ModbusSensor]:
     """Every row that gives a channel its value, but for those of the microcontroller."""
     mqtt = config.mqtt.sensor if config.mqtt else ()
-    return [*mqtt, *(row for section in config.serial_lines for row in section.sensor)]
+    lines = (row for section in config.serial_lines for row in section.sensor)
+    modbus = (row for section in config.modbus for row in section.sensor)
+    return [*mqtt, *lines, *modbus]
 
 
 def _check_sources(config: Config, envelope: Envelope) -> None:
@@ -245,6 +249,10 @@ def _check_sources(config: Config, envelope: Envelope) -> None:
         where = f"serial_lines[{number}]"
         _check_port(section.port, section.baud, _LINE_BAUD_RATES, where)
         line_decoder(section, envelope.sensors, where)
+    for number, bus in enumerate(config.modbus):
+        where = f"modbus[{number}]"
+        _check_port(bus.port, bus.baud, _LINE_BAUD_RATES, where)
+        modbus_plan(bus, envelope.sensors, where)
     if config.mode == "simulated":
         return
     _check_drives(config)
@@ -261,7 +269,7 @@ def _check_sources(config: Config, envelope: Envelope) -> None:
                 f"channel {sensor.name!r} has {sources or 'no'} sources",
                 where="mqtt.sensor",
                 fix="give it exactly one: a row of mqtt.sensor, a row of a [[serial_lines]]"
-                " section, or a place in serial.sensors",
+                " or [[modbus]] section, or a place in serial.sensors",
             )
 
 
@@ -279,7 +287,7 @@ def _check_drives(config: Config) -> None:
             "two ports drive the same actuators",
             where="mqtt.actuator",
             fix="remove [serial] or every [[mqtt.actuator]]; a board that only measures is a"
-            " [[serial_lines]] section",
+            " [[serial_lines]] or [[modbus]] section",
         )
 
 

@@ -20,6 +20,8 @@ import fcntl
 import os
 import struct
 import termios
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
 from firmware_bridge.errors import PortLostError, PortUnavailableError, WireValueError
@@ -34,8 +36,10 @@ _ASYNC_LOW_LATENCY: Final = 1 << 13
 _TIOCGEXCL: Final = 0x8004_5440
 # Unix98 pseudo-terminal slaves (Documentation/admin-guide/devices.txt).
 _PTY_MAJORS: Final = range(136, 144)
-_PARITY_FLAGS: Final = {"none": 0, "even": termios.PARENB, "odd": termios.PARENB | termios.PARODD}
-_STOP_FLAGS: Final = {1: 0, 2: termios.CSTOPB}
+_PARITY_FLAGS: Final[Mapping[str, int]] = MappingProxyType(
+    {"none": 0, "even": termios.PARENB, "odd": termios.PARENB | termios.PARODD}
+)
+_STOP_FLAGS: Final[Mapping[int, int]] = MappingProxyType({1: 0, 2: termios.CSTOPB})
 
 
 class Framing(NamedTuple):

@@ -64,6 +64,14 @@ def unknown_name(name: str, known: Iterable[str], kind: str, where: str) -> Conf
     )
 
 
+def require_range(value: float, low: float, high: float, where: str) -> None:
+    """ConfigError for a number that is not from `low` to `high`, both included."""
+    if not low <= value <= high:
+        raise ConfigError(
+            f"{value} is out of range", where=where, fix=f"choose {low:g} to {high:g}"
+        )
+
+
 def linear(row: SourceRow, base: str, where: str) -> tuple[float, float]:
     """(scale, offset) from the raw number to `base`, the channel's unit; ConfigError."""
     if row.unit not in UNITS:

@@ -13,7 +13,7 @@ import msgspec
 
 from edge_agent.core.clock import NS_PER_S
 from edge_agent.core.errors import ConfigError
-from edge_agent.core.fields import linear, place_of, unknown_name
+from edge_agent.core.fields import linear, place_of, require_range, unknown_name
 from edge_agent.core.topics import check_topic
 from edge_agent.gateway.actuator_settings import MqttActuator
 from edge_agent.gateway.decode import SensorDecoder
@@ -87,9 +87,9 @@ def sensor_decoders(
 def _check_broker(settings: MqttSettings) -> None:
     if not settings.host:
         raise ConfigError("is empty", where="mqtt.host", fix="name or address of the broker")
-    _in_range(settings.port, 1, 65535, "mqtt.port")
-    _in_range(settings.keepalive_s, 1, 600, "mqtt.keepalive_s")
-    _in_range(settings.telemetry_rate_hz, 0.01, 20.0, "mqtt.telemetry_rate_hz")
+    require_range(settings.port, 1, 65535, "mqtt.port")
+    require_range(settings.keepalive_s, 1, 600, "mqtt.keepalive_s")
+    require_range(settings.telemetry_rate_hz, 0.01, 20.0, "mqtt.telemetry_rate_hz")
     if _BASE_TOPIC.fullmatch(settings.base_topic) is None:
         raise ConfigError(
             f"{settings.base_topic!r} is not usable as a base topic",
@@ -128,11 +128,4 @@ def _check_age(max_age_s: float | None, where: str, limits: SensorLimits) -> Non
             f"{max_age_s} is not within the envelope's 0 to {limit_s:g} s",
             where=where,
             fix=f"a configuration may only tighten: at most {limit_s:g}",
-        )
-
-
-def _in_range(value: float, low: float, high: float, where: str) -> None:
-    if not low <= value <= high:
-        raise ConfigError(
-            f"{value} is out of range", where=where, fix=f"choose {low:g} to {high:g}"
         )

@@ -7,8 +7,10 @@ pymodbus' own reader finds frames in a stream by trial. Whoever asked knows how 
 is, so pymodbus only ever sees one candidate of exactly that length.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from edge_agent.core.errors import ConfigError
@@ -20,6 +22,20 @@ _AROUND_DATA = 5  # device, function, how many bytes; CRC
 _EXCEPTION_SIZE = 5
 _EXCEPTION = 0x80  # added to the function of a request that the device refuses
 _FIX = "pip install 'edge-autonomy[modbus]'"
+# MODBUS Application Protocol V1.1b3, section 7.
+_EXCEPTIONS: Mapping[int, str] = MappingProxyType(
+    {
+        1: "illegal_function",
+        2: "illegal_data_address",
+        3: "illegal_data_value",
+        4: "server_device_failure",
+        5: "acknowledge",
+        6: "server_device_busy",
+        8: "memory_parity_error",
+        10: "gateway_path_unavailable",
+        11: "gateway_target_failed_to_respond",
+    }
+)
 # The example of "read holding registers" in every text on Modbus.
 _GOLDEN_REQUEST = bytes.fromhex("11 03 006B 0003 7687")
 _GOLDEN_ANSWER = bytes.fromhex("11 03 06 AE41 5652 4340 49AD")
@@ -40,7 +56,7 @@ class Ask(NamedTuple):
     device_id: int
     function: Function
     address: int
-    count: int
+    quantity: int
 
     @property
     def is_bits(self) -> bool:
@@ -50,7 +66,7 @@ class Ask(NamedTuple):
     @property
     def data_size(self) -> int:
         """Bytes of data in the answer."""
-        return (self.count + 7) // 8 if self.is_bits else 2 * self.count
+        return (self.quantity + 7) // 8 if self.is_bits else 2 * self.quantity
 
     @property
     def answer_size(self) -> int:
@@ -72,7 +88,7 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The device answered that it will not, and why: illegal_address and its like."""
+    """The device answered that it will not, and why: illegal_data_address and its like."""
 
     name: str
 
@@ -93,7 +109,6 @@ class Codec:
     def __init__(self, where: str) -> None:
         """ConfigError, for the section `where`, when pymodbus is missing or not as it was."""
         try:
-            from pymodbus.constants import ExcCodes
             from pymodbus.framer import FramerRTU
             from pymodbus.pdu import DecodePDU
             from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest
@@ -111,7 +126,6 @@ class Codec:
             Function.READ_HOLDING_REGISTERS: ReadHoldingRegistersRequest,
             Function.READ_INPUT_REGISTERS: ReadInputRegistersRequest,
         }
-        self._exceptions = {int(code): code.name.lower() for code in ExcCodes}
         self._framer: Any = FramerRTU(DecodePDU(is_server=False))
         if not self._is_as_it_was():
             raise ConfigError(
@@ -123,7 +137,7 @@ class Codec:
     def request(self, ask: Ask) -> bytes:
         """The frame to send."""
         kind = self._requests[ask.function]
-        message = kind(address=ask.address, count=ask.count, dev_id=ask.device_id)
+        message = kind(address=ask.address, count=ask.quantity, dev_id=ask.device_id)
         frame: bytes = self._framer.buildFrame(message)
         return frame
 
@@ -164,9 +178,9 @@ class Codec:
     def _meaning(self, ask: Ask, message: Any) -> Values | Refusal:
         if message.isError():
             code = message.exception_code
-            return Refusal(self._exceptions.get(code, str(code)))
+            return Refusal(_EXCEPTIONS.get(code, str(code)))
         values = message.bits if ask.is_bits else message.registers
-        return tuple(map(int, values[: ask.count]))
+        return tuple(map(int, values[: ask.quantity]))
 
     def _is_as_it_was(self) -> bool:
         """Whether the installed version knows the golden frames."""

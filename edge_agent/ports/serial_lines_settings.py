@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from edge_agent.core.errors import ConfigError
+from edge_agent.core.fields import require_range
 from edge_agent.ports.rows import targets
 from edge_agent.ports.serial_lines_decode import LineDecoder, LineField
 from edge_agent.safety.limits import SensorLimits
@@ -53,10 +54,7 @@ class SerialLines(
 
 def line_decoder(settings: SerialLines, sensors: Sequence[SensorLimits], where: str) -> LineDecoder:
     """The decoder of one section; ConfigError for the first thing that cannot work."""
-    if not 0 <= settings.columns <= 999:
-        raise ConfigError(
-            f"{settings.columns} is out of range", where=f"{where}.columns", fix="choose 0 to 999"
-        )
+    require_range(settings.columns, 0, 999, f"{where}.columns")
     fields = []
     for here, row, target in targets(settings.sensor, sensors, where):
         sentence, path = _place(settings, row.path, here)

@@ -49,7 +49,7 @@ ROOMS: Mapping[str, Room] = MappingProxyType(
         "authority": _room("core safety decision", "msgspec nacl", pure=True),
         # L2: the world. These rooms do not know each other.
         "inference": _room(_L1, "numpy onnxruntime msgspec"),
-        "ports": _room(_L1, "firmware_bridge msgspec"),
+        "ports": _room(_L1, "firmware_bridge msgspec pymodbus"),
         "gateway": _room(_L1, "paho msgspec msgpack"),
         "client": _room("core authority service", "paho msgspec"),
         "recording": _room(_L1, "msgspec msgpack"),
@@ -73,6 +73,7 @@ OWNERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         # The gateway's connections, and the one of a program that commands devices.
         "paho": ("edge_agent/client/connection.py", "edge_agent/gateway/session.py"),
         "nacl": ("edge_agent/authority/ed25519.py",),
+        "pymodbus": ("edge_agent/ports/modbus_frames.py",),
         "onnxruntime": ("edge_agent/inference/session.py",),
         # The outside world's handles.
         "termios": ("firmware_bridge/serial_port.py",),
