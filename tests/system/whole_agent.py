@@ -186,7 +186,8 @@ class Site:
 
     def telemetry(self) -> list[dict[str, Any]]:
         """Every tick that the newest client saw, in order of arrival."""
-        return [json.loads(payload) for payload in self._peers[-1].payloads(TELEMETRY)]
+        newest = self._peers[-1:]
+        return [json.loads(payload) for peer in newest for payload in peer.payloads(TELEMETRY)]
 
     def ticks_seen_twice(self) -> int:
         """How often any client got a tick that it had already; the others see the same ones."""

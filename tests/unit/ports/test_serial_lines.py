@@ -1,9 +1,6 @@
 """Boards that are not ours: any chunking, every damaged line, and a real pseudo-terminal."""
 
 import os
-import pty
-import tty
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,18 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.app_hardware import hardware_of
-from edge_agent.config import Config, SerialConfig, settings_of
+from edge_agent.config import settings_of
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.fields import Cause
 from edge_agent.core.records import Command, Quality, Reading
-from edge_agent.gateway.settings import MqttSensor, MqttSettings
 from edge_agent.ports.protocol import Port
 from edge_agent.ports.serial_lines import SerialLinesPort
 from edge_agent.ports.serial_lines_decode import LINE_MAX, LineBuffer, LineDecoder
 from edge_agent.ports.serial_lines_settings import LineSensor, SerialLines, line_decoder
 from edge_agent.safety.devices.air_handler import ENVELOPE
-from firmware_bridge.errors import PortUnavailableError
-from firmware_bridge.serial_port import SerialPort
+from tests.unit.ports.board import Board, config
 
 MS = 1_000_000
 SUPPLY, OUTDOOR, FAN = (
@@ -152,36 +147,6 @@ def test_columns_are_checked_against_the_rows() -> None:
 # ---- a real line -----------------------------------------------------------------------------
 
 
-class Board:
-    """The other end of the cable."""
-
-    def __init__(self) -> None:
-        self.master = self.slave = -1
-        self.plug()
-
-    def plug(self) -> None:
-        self.master, self.slave = pty.openpty()
-        tty.setraw(self.slave)
-
-    def unplug(self) -> None:
-        if self.master >= 0:
-            os.close(self.slave)
-            os.close(self.master)
-            self.master = -1
-
-    def open(self) -> SerialPort:
-        if self.master < 0:
-            raise PortUnavailableError("absent")
-        return SerialPort(os.ttyname(self.slave), 9600)
-
-
-@pytest.fixture
-def board() -> Iterator[Board]:
-    made = Board()
-    yield made
-    made.unplug()
-
-
 def test_lines_become_readings_and_the_newest_of_a_channel_counts(board: Board) -> None:
     port: Port = SerialLinesPort("weather", board.open, CSV)
     assert port.fileno() is None
@@ -198,9 +163,7 @@ def test_lines_become_readings_and_the_newest_of_a_channel_counts(board: Board) 
     assert (status["lines"], status["good"], status["not_finite"]) == (4, 5, 1)
     assert status["path_missing"] == 2
     port.apply(4, Command((0, 0, 0, 0), armed=True))
-    os.set_blocking(board.master, False)
-    with pytest.raises(BlockingIOError):
-        os.read(board.master, 1)  # nothing is ever sent
+    assert board.heard() == b""  # nothing is ever sent
     port.close()
     port.close()
 
@@ -226,28 +189,13 @@ def test_a_board_is_found_again_after_unplugging(board: Board) -> None:
 # ---- the configuration -----------------------------------------------------------------------
 
 
-def config(*sections: SerialLines) -> Config:
-    elsewhere = {"supply_temperature", "fan_current", "damper_position"}
-    rows = tuple(
-        MqttSensor(channel=s.name, topic=s.name, unit=s.unit)
-        for s in ENVELOPE.sensors
-        if s.name not in elsewhere
-    )
-    return Config(
-        mode="real",
-        serial=SerialConfig(port="mcu", sensors=("fan_current", "damper_position")),
-        mqtt=MqttSettings(sensor=rows),
-        serial_lines=sections,
-    )
-
-
 def section(**more: Any) -> SerialLines:
     rows = (row("supply_temperature", "2", max_age_s=30),)
     return SerialLines(**{"port": "board", "form": "csv", "baud": 4800, "sensor": rows, **more})
 
 
 def test_a_section_is_a_source_and_a_port_of_the_running_agent(board: Board) -> None:
-    settings = settings_of(config(section(port=os.ttyname(board.slave))), "test")
+    settings = settings_of(config(serial_lines=(section(port=os.ttyname(board.slave)),)), "test")
     assert settings.envelope.sensors[SUPPLY].max_age_ns == 30_000 * MS
     hardware = hardware_of(settings)
     port = hardware.ports["serial_lines_0"]
@@ -271,4 +219,4 @@ def test_a_configuration_that_does_not_fit_is_refused(
     sections: tuple[SerialLines, ...], words: str
 ) -> None:
     with pytest.raises(ConfigError, match=words):
-        settings_of(config(*sections), "test")
+        settings_of(config(serial_lines=sections), "test")
