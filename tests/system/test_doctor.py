@@ -204,7 +204,7 @@ def _fields(record: Any) -> dict[str, Any]:
     return {name: getattr(record, name) for name in names}
 
 
-def test_a_silent_board_of_lines_is_a_warning_and_a_talking_one_is_not(
+def test_a_board_of_lines_that_says_nothing_of_use_is_a_warning_and_another_is_not(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     master, slave = pty.openpty()
@@ -216,12 +216,12 @@ def test_a_silent_board_of_lines_is_a_warning_and_a_talking_one_is_not(
         found = doctor(capsys, config)
         assert found["serial"]["verdict"] == "warn"
         assert found["exit"] == 0
-        with subprocess.Popen(
-            ["sh", "-c", "while sleep 0.05; do echo 21.5; done"], stdout=master
-        ) as board:
-            found = doctor(capsys, config)
-            board.kill()
-        assert found["serial"]["verdict"] == "ok", found["serial"]
+        for word, verdict in (("warm", "warn"), ("21.5", "ok")):
+            program = f"while sleep 0.05; do echo {word}; done"
+            with subprocess.Popen(["sh", "-c", program], stdout=master) as board:
+                found = doctor(capsys, config)
+                board.kill()
+            assert found["serial"]["verdict"] == verdict, found["serial"]
     finally:
         os.close(master)
         os.close(slave)

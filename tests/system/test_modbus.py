@@ -1,11 +1,16 @@
 """`edge-agent run` with real Modbus devices: pymodbus' own server, in a process of its own."""
 
+import contextlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edge_agent.app_doctor import Patient
+from edge_agent.app_doctor_line import serial
+from edge_agent.config import load
+from edge_agent.core.clock import SystemClock
 from edge_agent.core.records import Quality
 from edge_agent.safety.devices.air_handler import ENVELOPE
 from tests.system.modbus_line import ModbusLine
@@ -14,15 +19,17 @@ from tests.unit.ports.modbus_device import crc, registers
 
 pytestmark = pytest.mark.xdist_group("whole-agent")
 
-CONFIG = """\
+MCU = """\
+[serial]
+port = "./mcu"
+sensors = ["fan_current", "damper_position"]
+"""
+CONFIG = f"""\
 device = "air-handler"
 mode = "real"
 [loop]
 rate_hz = 50.0
-[serial]
-port = "./mcu"
-sensors = ["fan_current", "damper_position"]
-[[modbus]]
+{MCU}[[modbus]]
 port = "./bus"
 parity = "none"
 timeout_s = 0.2
@@ -128,7 +135,7 @@ class Plant:
             self.until_quality(name, "GOOD")
 
 
-@contextmanager
+@contextlib.contextmanager
 def running(config: str) -> Iterator[Plant]:
     with Site() as site, ModbusLine(site.folder) as line:
         site.config.write_text(config, encoding="utf-8")
@@ -142,11 +149,33 @@ def plant() -> Iterator[Plant]:
         yield made
 
 
+def test_the_doctor_asks_the_devices_itself_or_the_agent_that_does(tmp_path: Path) -> None:
+    config = tmp_path / "agent.toml"
+    no_mcu = CONFIG.replace(MCU, "").replace('"real"', '"simulated"')
+    config.write_text(no_mcu, encoding="utf-8")
+    with ModbusLine(tmp_path) as line, contextlib.chdir(tmp_path):
+        settings = load(config)
+        (found,) = serial(Patient(settings, None, (), SystemClock()))
+        assert "7 of 7 channels good" in found.words
+        assert found.fix == ""
+        line.freeze()
+        (found,) = serial(Patient(settings, None, (), SystemClock()))
+        assert "0 of 7 channels good" in found.words
+        assert "device_id" in found.fix
+        line.unplug()
+        (found,) = serial(Patient(settings, None, (), SystemClock()))
+        assert "No such file" in found.words
+
+
 def test_every_kind_and_type_is_read_and_nothing_is_ever_written(plant: Plant) -> None:
     plant.until_all_good()
     channels = plant.site.control()["channels"]
     assert {name: channels[name]["value"] for name in VALUES} == VALUES
     assert all(channels[name]["age_s"] < 1 for name in VALUES)
+    patient = Patient(load(plant.site.config), plant.site.control(), (), SystemClock())
+    (told,) = [f for f in serial(patient) if "modbus_0" in f.words]
+    assert "answers to" in told.words
+    assert "held by the running agent" in told.words
     port = plant.port()
     assert port["answers"] >= 5
     assert port["good"] >= 7

@@ -23,6 +23,8 @@ from edge_agent.gateway.decode import Cause
 from edge_agent.gateway.feed_map import load_map
 from edge_agent.gateway.settings import MqttSensor, MqttSettings
 from edge_agent.inference.manifest import FeatureRow, Manifest
+from edge_agent.ports.modbus_frames import Fault
+from edge_agent.ports.modbus_settings import Modbus, ModbusSensor
 from edge_agent.ports.serial_lines_settings import SerialLines
 from tests.system.recipes import ROOT, Block, Kitchen, blocks, steps
 
@@ -44,6 +46,11 @@ def test_a_sensor_is_added_and_seen_live(tmp_path: Path, broker: Mosquitto) -> N
 def test_a_board_that_is_not_ours_is_read_and_seen_live(tmp_path: Path) -> None:
     with Kitchen(tmp_path, {}) as kitchen:
         kitchen.follow("serial.md", "A board that is not ours")
+
+
+def test_a_line_of_modbus_devices_is_read_and_seen_live(tmp_path: Path) -> None:
+    with Kitchen(tmp_path, {}) as kitchen:
+        kitchen.follow("serial.md", "A line of Modbus devices")
 
 
 def test_a_device_a_model_and_one_more_channel_are_made_from_the_guide(tmp_path: Path) -> None:
@@ -136,6 +143,8 @@ def _documented(document: str, section: str) -> dict[str, str]:
         ("`[model]`", ModelConfig),
         ("`[serial]`", SerialConfig),
         ("`[[serial_lines]]`", SerialLines),
+        ("`[[modbus]]`", Modbus),
+        ("`[[modbus.sensor]]`", ModbusSensor),
         ("`[mqtt]`", MqttSettings),
         ("`[[mqtt.sensor]]`", MqttSensor),
         ("`[recording]`", RecordingConfig),
@@ -184,7 +193,7 @@ def test_every_cause_of_a_refused_payload_is_documented() -> None:
     of_lines = {Cause.CHECKSUM, Cause.WRONG_COLUMNS}
     assert set(Cause) - of_lines <= documented
     serial = (DOCS / "serial.md").read_text(encoding="utf-8")
-    assert all(f"`{cause}`" in serial for cause in of_lines)
+    assert all(f"`{cause}`" in serial for cause in (*of_lines, *Fault))
 
 
 def test_every_fault_names_a_test_that_exists() -> None:
