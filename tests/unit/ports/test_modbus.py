@@ -2,6 +2,7 @@
 
 import os
 import sys
+import termios
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,11 @@ def test_a_line_is_found_again_after_unplugging_and_begun_anew(board: Board) -> 
     os.write(board.master, registers(7, 4, (216,)))
     assert port.poll(2_060 * MS) == [Reading(SUPPLY, 2160, 2_060 * MS, Quality.GOOD)]
     assert port.status()["reconnects"] == 1
+    board.unplug()
+    port.poll(2_070 * MS)
+    board.plug()
+    port.poll(2_171 * MS)  # who answered is soon looked for again
+    assert port.fileno() is not None
     port.close()
 
 
@@ -99,10 +105,14 @@ def test_a_driver_that_takes_nothing_is_counted_and_waited_for_no_longer(
 
 
 def test_the_running_agent_has_a_port_for_each_section(board: Board) -> None:
-    bus = section(port=os.ttyname(board.slave))
+    bus = section(port=os.ttyname(board.slave), parity="odd", stop_bits=2)
     settings = settings_of(config(modbus=(bus,)), "test")
     port = hardware_of(settings).ports["modbus_0"]
     port.poll(0)
+    descriptor = port.fileno()
+    assert descriptor is not None
+    kept = termios.PARODD | termios.CSTOPB  # by a pseudo-terminal, of what was asked
+    assert termios.tcgetattr(descriptor)[2] & kept == kept
     port.poll(51 * MS)
     assert board.heard() == REQUEST
     os.write(board.master, registers(7, 4, (215,)))

@@ -79,6 +79,7 @@ def test_an_answer_is_found_with_what_stands_around_it(ask: Ask, data: bytes, fo
         (registers(7, 3, (1, 2)), Fault.WRONG_FUNCTION),
         (refused(7, 3, 2), Fault.WRONG_FUNCTION),
         (registers(7, 4, (1,)), Fault.WRONG_LENGTH),
+        (registers(7, 4, (1,)) + b"\x00\x00", Fault.WRONG_LENGTH),
         (registers(7, 4, (1, 2, 3)), Fault.WRONG_LENGTH),
         (registers(7, 4, ()), Fault.WRONG_LENGTH),
         (b"\x07", Fault.NOISE),
@@ -142,12 +143,21 @@ def _other_size(_framer: Any, data: bytes) -> tuple[int, int, int, bytes]:
     return len(data), 0, 0, b""
 
 
+def _other_bytes(_framer: Any, _message: Any) -> bytes:
+    return b"\x11\x06\x00\x6b\x00\x03\xba\x87"  # a valid request to write
+
+
 def _no_longer_there(_framer: Any, _message: Any) -> bytes:
     raise AttributeError
 
 
 @pytest.mark.parametrize(
-    ("name", "other"), [("decode", _other_size), ("buildFrame", _no_longer_there)]
+    ("name", "other"),
+    [
+        ("decode", _other_size),
+        ("buildFrame", _other_bytes),
+        ("buildFrame", _no_longer_there),
+    ],
 )
 def test_a_pymodbus_that_has_changed_is_refused_at_the_start(
     monkeypatch: pytest.MonkeyPatch, name: str, other: Any

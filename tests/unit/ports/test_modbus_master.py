@@ -140,6 +140,16 @@ def test_bits_are_read_by_their_own_functions() -> None:
 # ---- what is asked, and when -----------------------------------------------------------------
 
 
+def test_a_period_is_kept_on_average_whatever_the_ticks() -> None:
+    line = Line(*ONE, period_s=0.333)
+    line.until_asked()
+    began_ns, rounds = line.now_ns, 0
+    while rounds < 60:
+        line.tick(registers(7, 4, (1,)) if line.sent else b"")
+        rounds += bool(line.sent)
+    assert 0 <= line.now_ns - began_ns - rounds * 333 * MS < TICK
+
+
 def test_every_row_is_asked_once_in_a_period_in_turn() -> None:
     line = Line(*TWINS)
     asked = []
@@ -270,8 +280,21 @@ def test_a_late_answer_is_never_taken_for_the_next_one() -> None:
     assert line.master.counts["device_7.silent"] == 1
     assert line.tick(registers(7, 4, (999,))) == [invalid(SUPPLY, line)]
     assert line.master.counts["device_7.late"] == 1
+    assert line.tick(b"\x00") == []
+    assert line.master.counts["device_7.late"] == 1
+    line.silence(TIMEOUT - 2 * TICK)
+    assert line.sent == b""  # who was late may have more to say
     line.until_asked()
     assert line.tick(registers(7, 4, (30,))) == [good(OUTDOOR, 300, line)]
+
+
+def test_two_halves_from_before_and_after_a_request_are_no_answer_to_it() -> None:
+    line = Line(*TWINS)
+    line.until_asked()
+    line.silence(70 * MS)
+    line.tick(registers(7, 4, (999,))[:4])
+    line.until_asked()
+    assert line.tick(registers(7, 4, (999,))[4:]) == []
 
 
 def test_a_second_answer_takes_back_what_the_first_one_said() -> None:
