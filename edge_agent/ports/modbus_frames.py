@@ -148,7 +148,7 @@ class Codec:
         refusal = bytes((ask.device_id, ask.function | _EXCEPTION))
         for head, size in ((values, ask.answer_size), (refusal, _EXCEPTION_SIZE)):
             start = data.find(head)
-            while start >= 0:
+            while 0 <= start <= len(data) - size:
                 message = self._decode(data[start : start + size], size)
                 if message is not None:
                     return Found(self._meaning(ask, message), start + size)

@@ -19,7 +19,9 @@ from edge_agent.core.records import Quality, Reading
 from edge_agent.ports.modbus_frames import REQUEST_SIZE, Ask, Codec, Fault, Found, Refusal, Values
 from edge_agent.ports.rows import Target, reading_of
 
-_BUFFER_MAX = 1024  # bytes; the longest answer has 255, a device that babbles has no end
+# Bytes: the longest answer has 255. Little more, because whoever fills the line with the first
+# three bytes of an answer has a checksum tried at every one of them, in the tick.
+_BUFFER_MAX = 300
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,6 +162,15 @@ def test_every_row_is_asked_once_in_a_period_in_turn() -> None:
     assert {later - earlier for earlier, later in pairwise(starts)} == {1_000 * MS}
 
 
+def test_a_request_takes_two_ticks_when_a_device_is_quick() -> None:
+    line = Line(*TWINS, period_s=0.01)
+    line.until_asked()
+    before = line.master.counts["requests"]
+    for _ in range(100):
+        line.tick(registers(7, 4, (1,)) if line.sent else b"")
+    assert line.master.counts["requests"] - before == 50
+
+
 def test_periods_that_were_missed_are_not_made_up_for() -> None:
     line = Line(*ONE)
     line.until_asked()
@@ -327,9 +336,28 @@ def test_a_device_that_babbles_for_ever_keeps_nobody_waiting() -> None:
     line = Line(*TWINS)
     for _ in range(1000):
         line.tick(b"busy " * 20)
-        assert len(line.master._buffer) <= 1024
+        assert len(line.master._buffer) <= 300
     assert line.master.counts["requests"] >= 15
     assert line.master.counts["device_7.noise"] >= 15
+
+
+def test_a_line_full_of_beginnings_of_answers_costs_a_tick_little(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried: list[int] = []
+    really = CODEC._framer.decode
+
+    def decode(data: bytes) -> Any:
+        tried.append(len(data))
+        return really(data)
+
+    monkeypatch.setattr(CODEC._framer, "decode", decode)
+    for quantity, most in ((1, 100), (125, 16)):
+        line = Line(*(row("supply_temperature", address) for address in range(quantity)))
+        line.until_asked()
+        tried.clear()
+        line.tick(bytes((7, 4, 2 * quantity)) * 10_000)
+        assert 0 < len(tried) <= most
 
 
 def test_a_host_that_was_stopped_takes_the_answer_that_waited_for_it() -> None:
