@@ -102,8 +102,8 @@ def modbus_plan(settings: Modbus, sensors: Sequence[SensorLimits], where: str) -
                 where=f"{where}.period_s",
                 fix=f"ask more often than every {age_s:g} s",
             )
-    stop_bits = settings.stop_bits + (settings.parity != "none")
-    character_ns = (_BITS_PER_CHARACTER + stop_bits) * NS_PER_S // settings.baud
+    bits = _BITS_PER_CHARACTER + (settings.parity != "none") + settings.stop_bits
+    character_ns = bits * NS_PER_S // settings.baud
     is_fast = settings.baud > _FIXED_GAP_ABOVE
     return Plan(
         requests=tuple(_requests(wanted)),
@@ -131,7 +131,7 @@ def _placed(row: ModbusSensor, target: Target, where: str) -> _Wanted:
 
 def _requests(wanted: Sequence[_Wanted]) -> Iterator[Request]:
     """Rows that touch each other in one request each, as far as an answer can hold them; a row
-    is never torn apart, so both halves of a number are of one moment. What lies between two
+    is never torn apart, so both halves of a number come in one answer. What lies between two
     rows is not read: many devices refuse a request that touches an address they do not have."""
     run: list[_Wanted] = []
     for one in sorted(wanted, key=lambda one: one.ask):

@@ -1,6 +1,7 @@
 """The port to Modbus devices on a real pseudo-terminal, and its section of the configuration."""
 
 import os
+import subprocess
 import sys
 import termios
 from pathlib import Path
@@ -277,7 +278,15 @@ sensor = [
 """
 
 
-def test_without_pymodbus_check_names_the_section_and_the_command_and_ends_with_78(
+def test_pymodbus_is_loaded_only_where_a_section_asks_for_it() -> None:
+    program = (
+        "import edge_agent.app, edge_agent.app_hardware, sys; print('pymodbus' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert done.stdout == b"False\n"
+
+
+def test_without_pymodbus_the_section_and_the_command_are_named_and_the_code_is_78(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "agent.toml"
@@ -285,9 +294,10 @@ def test_without_pymodbus_check_names_the_section_and_the_command_and_ends_with_
     assert main(["check", "--config", str(file)]) == 0
     monkeypatch.setitem(sys.modules, "pymodbus.framer", None)
     capsys.readouterr()
-    assert main(["check", "--config", str(file)]) == 78
-    said = capsys.readouterr().err
-    assert f"{file}: modbus[0]: needs the package pymodbus" in said
-    assert "pip install 'edge-autonomy[modbus]'" in said
+    for verb in ("check", "run"):
+        assert main([verb, "--config", str(file), "--state-dir", str(tmp_path / "state")]) == 78
+        said = capsys.readouterr().err
+        assert f"{file}: modbus[0]: needs the package pymodbus" in said
+        assert "pip install 'edge-autonomy[modbus]'" in said
     file.write_text(TOML.replace('"real"', '"simulated"'), encoding="utf-8")
     assert main(["check", "--config", str(file)]) == 0  # a laptop without it can simulate
