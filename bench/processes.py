@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 START_WITHIN_S = 20.0
 # Slow enough never to tick by itself while telemetry flows, at the bench's slowest rate.
 _FALLBACK_RATE_HZ = 10
+_SILENCE_MS = 300  # three periods of the slowest load
 _BARE = """
 import os, sys
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -181,5 +182,6 @@ path = "{subject.model_dir}"
 
 [serial]
 port = "{tty}"
+silence_ms = {_SILENCE_MS}
 sensors = [{sensors}]
 """

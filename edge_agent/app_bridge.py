@@ -20,6 +20,7 @@ from edge_agent.safety import devices
 from edge_agent.safety.limits import Envelope
 from firmware_bridge.errors import PortUnavailableError, SerialFaultError, WireValueError
 from firmware_bridge.frames import Stranger
+from firmware_bridge.link import LinkSettings
 from firmware_bridge.messages import PROTOCOL_VERSION, Hello, ResetReason, schema_hash
 from firmware_bridge.port_list import PortEntry, list_entries
 from firmware_bridge.probe import Probe
@@ -219,7 +220,7 @@ class Monitor:
             line.path, line.open, self._envelope, best.sensors, lambda: next(nonces)
         )
         if line.key is not None:
-            self._port.use_key(line.key)
+            self._port.use_link(LinkSettings(), line.key)
         self._values: dict[int, Reading] = {}
         self._since_ns = clock.now_ns()
         self._before = (0, line.bytes_received, line.bytes_sent)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from edge_agent.app_key import serial_key
 from edge_agent.config import SerialConfig, Settings
+from edge_agent.core.clock import NS_PER_MS
 from edge_agent.core.errors import ConfigError
 from edge_agent.ports.modbus import ModbusPort
 from edge_agent.ports.modbus_frames import Codec
@@ -22,6 +23,7 @@ from edge_agent.ports.protocol import Port
 from edge_agent.ports.serial_bridge import SerialBridgePort
 from edge_agent.ports.serial_lines import SerialLinesPort
 from edge_agent.ports.serial_lines_settings import line_decoder
+from firmware_bridge.link import LinkSettings
 from firmware_bridge.serial_port import Framing, SerialPort
 
 _NONCE_BITS = 32
@@ -60,9 +62,8 @@ def serial_bridge(settings: Settings, serial: SerialConfig) -> SerialBridgePort:
         serial.sensors,
         lambda: secrets.randbits(_NONCE_BITS),
     )
-    key = serial_key(serial, os.environ)
-    if key is not None:
-        port.use_key(key)
+    waits = LinkSettings(silence_ns=serial.silence_ms * NS_PER_MS)
+    port.use_link(waits, serial_key(serial, os.environ))
     return port
 
 

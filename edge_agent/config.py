@@ -33,6 +33,9 @@ _BAUD_RATES = (
     *(9600, 19200, 38400, 57600, 115200, 230400, 460800, 500000, 576000, 921600),
     *(1000000, 1152000, 1500000, 2000000, 2500000, 3000000, 3500000, 4000000),
 )
+# Of the serial link: two frames of telemetry, and the longest dead man that firmware can have.
+# A board whose own clock stood still would follow what has waited in the queue for that long.
+_SILENCE_MS_MIN, _SILENCE_MS_MAX = 40, 500
 _LINE_BAUD_RATES = (1200, 2400, 4800, *_BAUD_RATES)  # sensors are slow; NMEA 0183 is 4800
 DEFAULT_PATH = Path("/etc/edge-agent/agent.toml")
 
@@ -56,11 +59,13 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 class SerialConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[serial]`: the microcontroller and which sensor channels it reports, in its order. With
-    `key_file`, or the systemd credential `key_credential`, every frame is proved with its key."""
+    `key_file`, or the systemd credential `key_credential`, every frame is proved with its key.
+    Without telemetry for `silence_ms` the link counts as lost."""
 
     port: str
     baud: int = 115200
     sensors: tuple[str, ...] = ()
+    silence_ms: int = 100
     key_file: str = ""
     key_credential: str = ""
 
@@ -309,6 +314,7 @@ def _check_files(config: Config) -> None:
     serial = config.serial
     if serial is not None:
         _check_port(serial.port, serial.baud, _BAUD_RATES, "serial")
+        _check_silence(serial.silence_ms)
         if serial.key_file and serial.key_credential:
             raise ConfigError("two keys", where="serial", fix="key_file or key_credential")
     limits = config.recording
@@ -318,6 +324,16 @@ def _check_files(config: Config) -> None:
             f" {limits.total_mb_max} MB",
             where="recording",
             fix="choose segment_mb_max of 1 or more, and total_mb_max of at least twice that",
+        )
+
+
+def _check_silence(silence_ms: int) -> None:
+    if not _SILENCE_MS_MIN <= silence_ms <= _SILENCE_MS_MAX:
+        raise ConfigError(
+            f"{silence_ms} is out of range",
+            where="serial.silence_ms",
+            fix=f"choose {_SILENCE_MS_MIN} to {_SILENCE_MS_MAX}: three times the period of the"
+            " board's telemetry",
         )
 
 

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from edge_agent.core.records import Command, Quality, Reading
 from edge_agent.safety.limits import Envelope
 from firmware_bridge.errors import SerialFaultError
-from firmware_bridge.link import Identity, Link, LinkState
+from firmware_bridge.link import Identity, Link, LinkSettings, LinkState
 from firmware_bridge.messages import (
     DeviceState,
     Layout,
@@ -95,9 +95,10 @@ class SerialBridgePort:
         self._open_failures = 0
         self._dropped_writes = 0
 
-    def use_key(self, key: bytes) -> None:
-        """Before the first `poll`: prove every frame with `key`, and take no other."""
-        self._link = Link(self._identity, key=key)
+    def use_link(self, settings: LinkSettings, key: bytes | None) -> None:
+        """Before the first `poll`: wait as `settings` say, and with `key` prove every frame with
+        it and take no other."""
+        self._link = Link(self._identity, settings, key)
 
     def poll(self, now_ns: int) -> list[Reading]:
         """The newest telemetry as Readings stamped `now_ns`; [] when nothing came.

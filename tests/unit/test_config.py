@@ -46,6 +46,10 @@ REAL_COMPLETE = (
 )
 
 
+def _silent_for(silence_ms: int) -> str:
+    return REAL_COMPLETE.replace("[mqtt]", f"silence_ms = {silence_ms}\n[mqtt]")
+
+
 def load_text(folder: Path, text: str) -> Settings:
     file = folder / "agent.toml"
     file.write_text(text, encoding="utf-8")
@@ -88,6 +92,8 @@ def test_a_complete_real_configuration_is_accepted(tmp_path: Path) -> None:
         ("mode = 'real'", ["serial", "needs the microcontroller"]),
         (REAL + ON_BROKER, ["mqtt.actuator", "two ports drive the same actuators"]),
         (REAL + ON_BROKER.replace("0.3", "0.5"), ["mqtt.actuator[0].timeout_s", "lease"]),
+        (_silent_for(39), ["serial.silence_ms", "39", "40 to 500"]),
+        (_silent_for(501), ["serial.silence_ms", "501", "40 to 500"]),
         ("[serial]\nbaud = 9600", ["missing required field `port`"]),
     ],
 )

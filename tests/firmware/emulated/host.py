@@ -19,6 +19,7 @@ from edge_agent.core.records import Command
 from edge_agent.ports.serial_bridge import Line, SerialBridgePort
 from edge_agent.safety.devices.air_handler import ENVELOPE
 from edge_agent.safety.limits import Envelope
+from firmware_bridge.link import LinkSettings
 from firmware_bridge.serial_port import SerialPort
 
 BAUD: Final = 115_200
@@ -73,7 +74,7 @@ class Host:
             lambda: int.from_bytes(os.urandom(4), "little"),
         )
         if key is not None:
-            self.port.use_key(key)
+            self.port.use_link(LinkSettings(), key)
 
     def status(self, key: str) -> int | str:
         return self.port.status()[key]

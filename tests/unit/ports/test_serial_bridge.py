@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.app_hardware import serial_bridge
+from edge_agent.config import Config, SerialConfig, settings_of
 from edge_agent.core.records import Command, Quality, Reading
 from edge_agent.ports.protocol import Port
 from edge_agent.ports.serial_bridge import SerialBridgePort
@@ -134,6 +136,19 @@ def test_silence_opens_a_new_session(rig: Rig) -> None:
     assert rig.port.status()["lost_silent"] == 1
     rig.until("armed")
     assert rig.port.status()["sessions"] == 2
+
+
+def test_a_board_that_is_slow_by_design_is_given_the_configured_time(rig: Rig) -> None:
+    serial = SerialConfig(port=str(rig.link), sensors=FEEDBACK, silence_ms=300)
+    rig.port = serial_bridge(settings_of(Config(), "test"), serial)
+    rig.until("armed")
+    for _ in range(15):
+        rig.now_ns += 20 * MS
+        rig.port.poll(rig.now_ns)
+    assert rig.port.status()["lost_silent"] == 0
+    rig.now_ns += 20 * MS
+    rig.port.poll(rig.now_ns)
+    assert rig.port.status()["lost_silent"] == 1
 
 
 def test_a_device_reset_is_survived(rig: Rig) -> None:
