@@ -48,10 +48,12 @@ plane-faults: system-packages $(VENV)/.test $(DEVICE_LIBRARY)  ## 1,000 commands
 firmware: system-packages  ## build the microcontroller's firmware for every board, into build/firmware
 	$(MAKE) -s -C firmware_bridge/device/targets all
 
-corrupt: system-packages  ## FRAMES=10000000 corrupted frames through the C decoder: none accepted
+corrupt: system-packages  ## FRAMES=10000000 corrupted frames through the C decoder, with and without a key: none accepted
 	@mkdir -p build
 	gcc -std=c99 -O2 tests/firmware/corrupt.c -o build/corrupt
+	gcc -std=c99 -O2 -DEB1_KEYED=1 tests/firmware/corrupt.c -o build/corrupt-keyed
 	build/corrupt $(FRAMES) 1
+	build/corrupt-keyed $(FRAMES) 1
 
 fuzz: $(VENV)/.test  ## SECONDS=600 of libFuzzer on the device core in C, sanitized (installs clang when it may)
 	@bash .ci/system-packages fuzz

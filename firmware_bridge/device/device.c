@@ -379,21 +379,30 @@ static bool on_hello_ack(eb1_device *device, eb1_frame *frame)
     return true;
 }
 
-static bool on_frame(eb1_device *device, eb1_frame *frame)
+#if !EB1_KEYED
+static bool on_ident(eb1_device *device, eb1_frame *frame)
 {
     uint32_t version;
+    if (frame->count != 1 || !next_unsigned(frame, &version)) {
+        return false;
+    }
+    device->hello_due = true;
+    return true;
+}
+#endif
+
+static bool on_frame(eb1_device *device, eb1_frame *frame)
+{
     switch (frame->kind) {
     case SET:
         return on_set(device, frame);
     case ARM:
     case DISARM:
         return on_control(device, frame);
+#if !EB1_KEYED /* which answers it before any proof */
     case IDENT:
-        if (frame->count != 1 || !next_unsigned(frame, &version)) {
-            return false;
-        }
-        device->hello_due = true;
-        return true;
+        return on_ident(device, frame);
+#endif
     case HELLO_ACK:
         return on_hello_ack(device, frame);
     default:

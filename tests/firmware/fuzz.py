@@ -2,9 +2,10 @@
 
     python -m tests.firmware.fuzz --seconds 600
 
-Owns: the device that is fuzzed (every part of a guard: dwell, interlocks, exclusives, leases
-shorter than the dead man), the build, and the corpus in tests/data/device_scripts.json.xz: the
-smallest set of scripts that reaches what was ever reached, and those written by hand. Exit 1
+Half of the time is for the device without a key, half for the one with. Owns: the device that is
+fuzzed (every part of a guard: dwell, interlocks, exclusives, leases shorter than the dead man),
+the builds, and the corpus in tests/data/device_scripts.json.xz: the smallest set of scripts that
+reaches what was ever reached in each, and those written by hand. Exit 1
 when a script breaks a claim of fuzz_device.c; it is then printed as hex.
 """
 
@@ -61,8 +62,11 @@ BY_HAND: Final[Mapping[str, str]] = MappingProxyType(
             "0091d180000703100091d0100703100091cc100703100091ce010702100092010703100091010107"
             "01100001"
         ),
+        # with a key: sessions of another number, or of none, do not begin
+        "session number": ("070442009307050907044200930705ff0704420093070500"),
     }
 )
+KEYED: Final = ("-DEB1_KEYED=1", f"-DEB1_KEY={{{','.join(map(str, range(32)))}}}")
 _SHORT_LEASE_NS: Final = 200_000_000
 
 
@@ -101,11 +105,28 @@ def store(scripts: Iterable[bytes]) -> int:
 
 
 def fuzz(seconds: int, folder: Path) -> int:
-    """Fuzz, then keep the smallest corpus; 1 when a claim broke."""
+    """Fuzz both builds, then keep the smallest corpus of each; 1 when a claim broke."""
+    kept: set[bytes] = set()
+    for name, flavour in (("plain", ()), ("keyed", KEYED)):
+        place = folder / name
+        place.mkdir()
+        scripts = _fuzz(flavour, seconds // 2, place)
+        if scripts is None:
+            return 1
+        print(f"{name}: {len(scripts)} scripts")
+        kept |= scripts
+    print(f"corpus: {store(kept)} scripts")
+    return 0
+
+
+def _fuzz(flavour: tuple[str, ...], seconds: int, folder: Path) -> set[bytes] | None:
+    """The smallest corpus of one build after so long; None when a claim broke."""
     fuzzer = folder / "fuzzer"
     sanitizers = ("-g", "-O1", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all")
     subprocess.run(
-        ["clang", *words(folder), *sanitizers, SOURCE, "-o", fuzzer], cwd=folder, check=True
+        ["clang", *words(folder), *flavour, *sanitizers, SOURCE, "-o", fuzzer],
+        cwd=folder,
+        check=True,
     )
     known, found, small = folder / "known", folder / "found", folder / "small"
     load(known)
@@ -120,15 +141,14 @@ def fuzz(seconds: int, folder: Path) -> int:
     for crash in folder.glob("crash-*"):
         print("breaks:", crash.read_bytes().hex())
     if done.returncode:
-        return 1
+        return None
     subprocess.run(
         [fuzzer, *limits, "-merge=1", small, known, found],
         cwd=folder,
         check=True,
         capture_output=True,
     )
-    print(f"corpus: {store(path.read_bytes() for path in small.iterdir())} scripts")
-    return 0
+    return {path.read_bytes() for path in small.iterdir()}
 
 
 def main() -> int:

@@ -2,7 +2,8 @@
  * the timer interrupt in the middle of the main loop.
  *
  * Owns: what a script means, and what must hold after each of its words. Built with a fuzzer
- * (-fsanitize=fuzzer) it seeks scripts; built with -DREPLAY it runs the files it is given.
+ * (-fsanitize=fuzzer) it seeks scripts; built with -DREPLAY it runs the files it is given. What
+ * the other end of a session says is proved by its salt or, with -DEB1_KEYED=1, by its key.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,6 +129,19 @@ static void open_frame(eb1_writer *writer, uint8_t *wire, uint8_t kind, script *
              count);
 }
 
+/* The frame as the other end of the session proves it. */
+static size_t end_frame(eb1_writer *writer, uint8_t kind)
+{
+#if EB1_KEYED
+    eb1_session host = device.session;
+    host.sent = number_of(&host, host_seq);
+    (void)kind;
+    return eb1_end(writer, &host);
+#else
+    return eb1_end(writer, (kind & EB1_UNSALTED) != 0 ? 0 : device.session.salt);
+#endif
+}
+
 /* Kinds with the values that a right host would put in, or with others. */
 static void say(script *from)
 {
@@ -140,15 +154,24 @@ static void say(script *from)
     eb1_writer writer;
     if (kind == SET) {
         count = ENVELOPE_ACTUATORS;
-    } else if (kind == ARM || kind == HELLO_ACK) {
+    } else if (kind == ARM) {
         count = 2;
+    } else if (kind == HELLO_ACK) {
+        count = HELLO_ACK_FIELDS;
     } else if (kind == IDENT) {
         count = 1;
     }
     count = (uint16_t)(count + (right ? 0 : (choice >> 3 & 1)));
     open_frame(&writer, wire, kind, from, count);
     for (int k = 0; k < count; k++) {
-        const int32_t value = (int16_t)next16(from);
+        int32_t value;
+#if EB1_KEYED
+        if (right && kind == HELLO_ACK && k == 2) {
+            eb1_put_unsigned(&writer, device.sessions);
+            continue;
+        }
+#endif
+        value = (int16_t)next16(from);
         if (!right) {
             eb1_put_signed(&writer, value * 3);
         } else if (kind == ARM) {
@@ -159,7 +182,7 @@ static void say(script *from)
             eb1_put_signed(&writer, kind == SET ? value : value & 0x7fff);
         }
     }
-    give(wire, eb1_end(&writer, (kind & EB1_UNSALTED) != 0 ? 0 : device.session.salt));
+    give(wire, end_frame(&writer, kind));
 }
 
 /* An intact frame around any body. */
@@ -175,16 +198,22 @@ static void seal(script *from)
         wire[writer.at] = next(from);
         writer.at++;
     }
-    give(wire, eb1_end(&writer, (kind & EB1_UNSALTED) != 0 ? 0 : device.session.salt));
+    give(wire, end_frame(&writer, kind));
 }
 
 static void hear(uint8_t less)
 {
-    const eb1_session session = {device.session.salt, true, EB1_FROM_DEVICE};
+    eb1_session session;
     uint8_t wire[EB1_WIRE_MAX];
     eb1_frame frame;
     const size_t room = less == 0 ? EB1_TRANSMIT_MAX - 1 : EB1_TRANSMIT_MAX;
     const size_t size = eb1_transmit(&device, wire, room);
+    session = device.session;
+    session.open = true;
+    session.expect = EB1_FROM_DEVICE;
+#if EB1_KEYED
+    session.heard = session.sent;
+#endif
     require(size <= room, "a frame fits where it was asked to");
     if (size > 0) {
         require(wire[0] == 0 && wire[size - 1] == 0, "delimiters at both ends");
@@ -318,6 +347,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 }
 
 #ifdef REPLAY
+#if !EB1_KEYED
 /* One message has one encoding: what was read is written as it was. */
 static void check_written(const uint8_t *piece, size_t size, eb1_frame *frame, uint32_t salt)
 {
@@ -363,14 +393,18 @@ static void judge_pieces(uint32_t salt)
     }
 }
 
-/* replay SALT < PIECES, or replay SCRIPT... */
+#endif
+
+/* replay SALT < PIECES (without a key), or replay SCRIPT... */
 int main(int count, char **words)
 {
     static uint8_t bytes[1 << 16];
+#if !EB1_KEYED
     if (count == 2 && words[1][0] >= '0' && words[1][0] <= '9') {
         judge_pieces((uint32_t)strtoul(words[1], NULL, 10));
         return 0;
     }
+#endif
     for (int k = 1; k < count; k++) {
         FILE *file = fopen(words[k], "rb");
         require(file != NULL, "every file can be read");

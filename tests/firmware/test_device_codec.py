@@ -162,10 +162,14 @@ def test_a_decoder_written_from_the_document_alone_agrees() -> None:
     assert done.stdout == f"{said[0]}; keyed: {said[1]}\n"
 
 
-def test_no_corrupted_frame_is_accepted_and_no_good_neighbour_is_lost(tmp_path: Path) -> None:
+@pytest.mark.parametrize("keyed", [0, 1])
+def test_no_corrupted_frame_is_accepted_and_no_good_neighbour_is_lost(
+    keyed: int, tmp_path: Path
+) -> None:
     """`make corrupt` runs a hundred times as many."""
     source = toolchain.ROOT / "tests/firmware/corrupt.c"
-    toolchain.compiled(*toolchain.WARNINGS, "-O2", source, "-o", "corrupt", folder=tmp_path)
+    words = (*toolchain.WARNINGS, "-O2", f"-DEB1_KEYED={keyed}")
+    toolchain.compiled(*words, source, "-o", "corrupt", folder=tmp_path)
     done = subprocess.run(
         [tmp_path / "corrupt", "100000", "1"], capture_output=True, check=False, text=True
     )
