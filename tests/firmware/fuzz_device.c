@@ -190,7 +190,7 @@ static void seal(script *from)
 {
     uint8_t wire[EB1_WIRE_MAX];
     eb1_writer writer;
-    const unsigned size = next(from) % (EB1_RAW_MAX - 9u);
+    const unsigned size = next(from) % (EB1_RAW_MAX - 5u - EB1_CHECK_SIZE);
     const uint8_t kind = next(from) & (EB1_UNSALTED | 0x13);
     open_frame(&writer, wire, kind, from, 0);
     writer.at--; /* over the head of the empty array */

@@ -77,13 +77,29 @@ _FAR: Mapping[str, tuple[Stage, ...]] = MappingProxyType(
 # Files of the device in C, and the tests of each.
 _DEVICE = "firmware_bridge/device/"
 _SIM = "tests/unit/sim/"
+_KEYED = "tests/unit/firmware_bridge/test_keyed.py"
+_CODEC = "tests/firmware/test_device_codec.py"
+_KEYED_CODEC = "tests/firmware/test_keyed_c.py"
 _SCRIPTS = ("tests/firmware/test_device_c_build.py", "-k", "no_script or golden_frame")
 _C: Mapping[str, tuple[Stage, ...]] = MappingProxyType(
     {
+        "blake2s.c": ((_KEYED_CODEC,), (_KEYED,), _SCRIPTS),
+        "device.c": (
+            (f"{_SIM}test_mcu.py", f"{_SIM}test_mcu_guard.py"),
+            (_KEYED, "tests/unit/ports/test_serial_bridge.py"),
+            ("tests/unit/firmware_bridge/test_link.py",),
+            _SCRIPTS,
+        ),
         "envelope.c": (
             (f"{_TWIN}::test_the_twin_reproduces_the_golden_steps",),
             (_TWIN, *_PLANTS),
             ("tests/firmware/test_envelope_c_build.py", "-k", "sanitizer or memory"),
+        ),
+        "frame.c": (
+            (_CODEC, "-k", "both_codecs or reproduces or session"),
+            (_CODEC, "-k", "document or corrupted"),
+            (_KEYED_CODEC, _KEYED, f"{_SIM}test_mcu.py"),
+            _SCRIPTS,
         ),
         "guard.c": (
             (f"{_SIM}test_mcu_guard.py",),
@@ -91,6 +107,7 @@ _C: Mapping[str, tuple[Stage, ...]] = MappingProxyType(
             (f"{_SIM}test_mcu.py", _SLOW[0]),
             _SCRIPTS,
         ),
+        "keyed.c": ((_KEYED_CODEC,), (_KEYED,), _SCRIPTS),
     }
 )
 
