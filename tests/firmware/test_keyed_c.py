@@ -84,6 +84,9 @@ def test_blake2s_with_a_key_is_the_same_for_every_size() -> None:
     for size in range(200):
         data = rfc_sequence(size, size + 1)
         assert blake2s(8, KEY, data) == hashlib.blake2s(data, key=KEY, digest_size=8).digest()
+    for size in range(1, 33):
+        wanted = hashlib.blake2s(b"abc", key=KEY[:size], digest_size=size).digest()
+        assert blake2s(size, KEY[:size], b"abc") == wanted
 
 
 def test_both_codecs_reproduce_every_keyed_golden_frame() -> None:

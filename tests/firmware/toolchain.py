@@ -16,7 +16,12 @@ ENVELOPE = DEVICE / "envelope.c"
 DRIVER = ROOT / "tests/firmware/envelope_driver.c"
 WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-pedantic")
 PLAIN = ("-O2",)
-SANITIZED = ("-O1", "-g", "-fsanitize=undefined,address", "-fno-sanitize-recover=all")
+SANITIZED = (
+    "-O1",
+    "-g",
+    "-fsanitize=undefined,address,bounds-strict",
+    "-fno-sanitize-recover=all",
+)
 COVERED = ("-O0", "--coverage")
 
 
