@@ -498,7 +498,7 @@ void eb1_receive(eb1_device *device, uint8_t byte)
     }
 }
 
-/* A frame's beginning and its `count` unsigned values, of `size` in all. */
+/* `count` values of a frame that was begun. */
 static void write_values(eb1_writer *writer, const uint32_t *values, int count)
 {
     for (int k = 0; k < count; k++) {

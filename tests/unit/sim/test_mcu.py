@@ -25,10 +25,12 @@ def test_it_boots_safe_says_hello_once_and_is_quiet_without_a_session() -> None:
 
 def test_outputs_follow_only_after_three_different_fresh_tokens() -> None:
     device = Device()
+    device.wait(10)
     device.say(Kind.ARM, (5, 0))
     for _ in range(5):
         device.say(Kind.SET, (1, 0, 0, 1))  # one token, however often
     device.wait(10)
+    device.say(Kind.SET, (1, 0, 0, 1))
     device.say(Kind.SET, (1, 0, 0, 1))
     assert device.mcu.state.name == "ARMING"
     assert device.mcu.outputs == (0, 0, 0, 0)

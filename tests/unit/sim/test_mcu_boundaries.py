@@ -1,0 +1,104 @@
+"""The device at the edges of what it takes: numbers, sequences, tokens, milliseconds."""
+
+import pytest
+
+from edge_agent.sim.mcu import McuSettings
+from firmware_bridge.messages import DeviceState, Kind, SafeReason
+from tests.unit.sim.spoken_device import MS, Device, with_actuator
+
+HALF = 0x8000  # of the sequence numbers: so far ahead is behind
+
+
+def armed(**limits: object) -> Device:
+    device = Device(envelope=with_actuator(0, **limits))
+    device.arm()
+    device.wait(400)
+    return device
+
+
+def test_a_negative_wish_is_followed_to_the_count() -> None:
+    device = armed(min_counts=-1000)
+    assert device.set(-7, 0, 0, 0) == (-7, 0, 0, 0)
+    assert device.set(-6, 0, 0, 0) == (-6, 0, 0, 0)
+
+
+@pytest.mark.parametrize("wish", [-(2**15) - 1, 2**15, 2**32 - 1, -(2**31)])
+def test_a_wish_that_is_no_int16_is_refused(wish: int) -> None:
+    device = armed(min_counts=-1000)
+    assert device.set(wish, 0, 0, 0) == (0, 0, 0, 0)
+    assert device.mcu.counters.messages_refused == 1
+
+
+@pytest.mark.parametrize(("wish", "side"), [(-(2**15), -1), (2**15 - 1, 1)])
+def test_the_farthest_wish_is_clamped_and_not_refused(wish: int, side: int) -> None:
+    device = armed(min_counts=-1000)
+    (reached, *_) = device.set(wish, 0, 0, 0)
+    assert reached * side > 0
+    assert device.mcu.counters.messages_refused == 0
+
+
+@pytest.mark.parametrize("index", range(4))
+def test_each_output_that_is_held_back_has_its_bit(index: int) -> None:
+    device = armed()
+    device.say(Kind.SET, tuple(1000 if i == index else 0 for i in range(4)))
+    assert device.wait(20)[-1].values[4] == 1 << index
+
+
+def test_a_set_is_newer_up_to_half_the_sequence_numbers_ahead() -> None:
+    device = armed()
+    device.seq += HALF - 2
+    assert device.set(1, 0, 0, 0)[0] == 1
+    device.seq -= HALF + 1
+    assert device.set(2, 0, 0, 0)[0] == 1
+    assert device.mcu.counters.sets_repeated == 1
+
+
+def test_a_control_frame_is_newer_up_to_half_the_sequence_numbers_ahead() -> None:
+    device = armed()
+    device.seq = HALF - 1  # the ARM was number 1
+    device.say(Kind.DISARM, ())
+    assert device.mcu.state is DeviceState.SAFE
+    device.seq += HALF - 2
+    device.say(Kind.ARM, (5, 1))
+    assert device.mcu.state is DeviceState.ARMING
+    device.seq -= HALF + 1
+    device.say(Kind.DISARM, ())
+    assert device.mcu.state is DeviceState.ARMING
+
+
+def test_a_control_frame_that_comes_again_is_answered_again() -> None:
+    device = Device()
+    wire = device.say(Kind.DISARM, ())
+    first = [f.values for f in device.wait(1) if f.kind == Kind.ACK]
+    device.mcu.receive(device.now_ns, wire)
+    assert [f.values for f in device.wait(1) if f.kind == Kind.ACK] == first
+    assert [f for f in device.wait(1) if f.kind == Kind.ACK] == []
+    assert device.mcu.counters.messages_refused == 0
+
+
+def test_a_disarm_that_says_more_is_refused() -> None:
+    device = armed()
+    device.say(Kind.DISARM, (0,))
+    assert device.mcu.counters.messages_refused == 1
+    assert device.mcu.state is DeviceState.ARMED
+
+
+def test_the_dead_man_counts_from_the_arm() -> None:
+    device = Device(McuSettings(deadman_ms=100))
+    device.wait(1_000)
+    device.say(Kind.ARM, (5, 0))
+    device.wait(99)
+    assert device.mcu.state is DeviceState.ARMING
+    device.wait(1)
+    assert device.mcu.safe_reason is SafeReason.DEAD_MAN
+
+
+def test_a_lease_that_ends_is_on_the_pins_at_that_millisecond() -> None:
+    device = Device(McuSettings(deadman_ms=500), with_actuator(0, lease_ns=200 * MS))
+    device.arm()
+    device.wait(100)
+    device.set(2, 0, 0, 3)
+    set_ns = device.now_ns
+    device.mcu.take_changes()
+    device.wait(300)
+    assert device.mcu.take_changes() == [(set_ns + 200 * MS, (0, 0, 0, 3))]
