@@ -85,7 +85,7 @@ _C: Mapping[str, tuple[Stage, ...]] = MappingProxyType(
     {
         "blake2s.c": ((_KEYED_CODEC,), (_KEYED,), _SCRIPTS),
         "device.c": (
-            (f"{_SIM}test_mcu.py", f"{_SIM}test_mcu_guard.py"),
+            tuple(f"{_SIM}test_mcu{part}.py" for part in ("", "_boundaries", "_guard", "_keyed")),
             (_KEYED, "tests/unit/ports/test_serial_bridge.py"),
             ("tests/unit/firmware_bridge/test_link.py",),
             _SCRIPTS,
