@@ -338,7 +338,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         earned[0][i] = EB1_EARLY_MS * (int64_t)ENVELOPE_MOTIONS[i].rate_down_counts_per_s + 1000;
         earned[1][i] = EB1_EARLY_MS * (int64_t)ENVELOPE_MOTIONS[i].rate_up_counts_per_s + 1000;
     }
+    for (size_t k = 0; k < sizeof device; k++) {
+        ((uint8_t *)&device)[k] = 0xff;
+    }
     eb1_boot(&device, 7, EB1_RESET_POWER_ON);
+    require(device.shared.now_ms == 0, "time begins with a boot");
     give((const uint8_t *)"", 1); /* the delimiter that ends what came before the boot */
     while (from.left > 0) {
         run_word(&from);

@@ -3,7 +3,8 @@
 import pytest
 
 from edge_agent.sim.mcu import McuSettings
-from firmware_bridge.messages import DeviceState, Kind, SafeReason
+from firmware_bridge.frames import Frame, encode_frame
+from firmware_bridge.messages import DeviceState, Kind, SafeReason, session_salt
 from tests.unit.sim.spoken_device import MS, Device, with_actuator
 
 HALF = 0x8000  # of the sequence numbers: so far ahead is behind
@@ -81,6 +82,54 @@ def test_a_disarm_that_says_more_is_refused() -> None:
     device.say(Kind.DISARM, (0,))
     assert device.mcu.counters.messages_refused == 1
     assert device.mcu.state is DeviceState.ARMED
+
+
+def open_session(device: Device, *values: int) -> None:
+    device.mcu.receive(device.now_ns, encode_frame(Frame(Kind.HELLO_ACK, 0, 0, values), 0))
+
+
+def test_an_answer_of_the_last_session_is_not_given_in_the_next() -> None:
+    device = Device()
+    device.wait(1)
+    device.say(Kind.DISARM, ())
+    open_session(device, 7, 6)
+    device.host.salt = session_salt(device.mcu.hello, 6)
+    assert {frame.kind for frame in device.wait(40)} == {Kind.TELEMETRY}
+
+
+def test_a_new_session_begins_with_no_set_and_nothing_held_back() -> None:
+    device = armed()
+    device.set(1000, 0, 0, 0)
+    assert device.wait(20)[-1].values[3:5] == (device.seq, 1)
+    open_session(device, 7, 6)
+    device.host.salt = session_salt(device.mcu.hello, 6)
+    assert device.wait(20)[-1].values[3:5] == (0, 0)
+
+
+def test_an_opening_for_another_boot_is_no_fault() -> None:
+    device = armed()
+    open_session(device, 8, 6)
+    assert device.mcu.counters.messages_refused == 0
+    assert device.mcu.state is DeviceState.ARMED
+
+
+@pytest.mark.parametrize("values", [(), (7,), (7, 6, 1), (-1, 6), (7, -1)])
+def test_an_opening_that_is_none_is_refused(values: tuple[int, ...]) -> None:
+    device = armed()
+    open_session(device, *values)
+    assert device.mcu.counters.messages_refused == 1
+    assert device.mcu.state is DeviceState.ARMED
+
+
+@pytest.mark.parametrize(("values", "answers"), [((1,), 1), ((), 0), ((-1,), 0), ((1, 1), 0)])
+def test_a_question_is_answered_and_what_is_none_is_refused(
+    values: tuple[int, ...], answers: int
+) -> None:
+    device = Device()
+    device.wait(20)
+    device.mcu.receive(device.now_ns, encode_frame(Frame(Kind.IDENT, 0, 0, values), 0))
+    assert [frame.kind for frame in device.wait(1)] == [Kind.HELLO] * answers
+    assert device.mcu.counters.messages_refused == 1 - answers
 
 
 def test_the_dead_man_counts_from_the_arm() -> None:
