@@ -2,10 +2,11 @@
 
 import pytest
 
-from edge_agent.sim.mcu import McuSettings
+from edge_agent.safety.devices.air_handler import ENVELOPE
+from edge_agent.sim.mcu import McuSettings, SimulatedMcu
 from firmware_bridge.frames import Frame, encode_frame
 from firmware_bridge.messages import DeviceState, Kind, SafeReason, session_salt
-from tests.unit.sim.spoken_device import MS, Device, with_actuator
+from tests.unit.sim.spoken_device import FEEDBACK, MS, Device, with_actuator
 
 HALF = 0x8000  # of the sequence numbers: so far ahead is behind
 
@@ -82,6 +83,14 @@ def test_a_disarm_that_says_more_is_refused() -> None:
     device.say(Kind.DISARM, (0,))
     assert device.mcu.counters.messages_refused == 1
     assert device.mcu.state is DeviceState.ARMED
+
+
+def test_what_comes_before_the_first_delimiter_after_a_boot_is_no_fault() -> None:
+    mcu = SimulatedMcu(ENVELOPE, FEEDBACK, 7)
+    mcu.receive(0, b"the end of a frame\0")
+    assert mcu.bad_frames.total() == 0
+    mcu.receive(0, b"no frame\0")
+    assert mcu.bad_frames.total() == 1
 
 
 def open_session(device: Device, *values: int) -> None:
