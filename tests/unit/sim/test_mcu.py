@@ -16,7 +16,7 @@ def test_it_boots_safe_says_hello_once_and_is_quiet_without_a_session() -> None:
     mcu = SimulatedMcu(ENVELOPE, FEEDBACK, 7)
     host = FrameDecoder(Direction.FROM_DEVICE)
     (hello,) = host.feed(mcu.advance(0))
-    assert hello.kind == Kind.HELLO
+    assert (hello.kind, hello.seq, hello.token) == (Kind.HELLO, 0, 0)
     assert hello.values[6] == 500  # the envelope's smallest lease
     assert mcu.advance(1_000 * MS) == b""
     assert mcu.next_due_ns() is None

@@ -93,6 +93,15 @@ def test_what_comes_before_the_first_delimiter_after_a_boot_is_no_fault() -> Non
     assert mcu.bad_frames.total() == 1
 
 
+def test_telemetry_has_the_devices_own_time_and_how_much_it_dropped() -> None:
+    device = Device()
+    device.wait(1_000)
+    device.mcu.receive(device.now_ns, b"no frame\0" * 3)
+    (telemetry,) = device.wait(20)
+    assert telemetry.values[0] == 1_020_000  # us
+    assert telemetry.values[5] == 3
+
+
 def open_session(device: Device, *values: int) -> None:
     device.mcu.receive(device.now_ns, encode_frame(Frame(Kind.HELLO_ACK, 0, 0, values), 0))
 

@@ -61,6 +61,17 @@ def test_each_session_has_the_next_number() -> None:
     assert list(dict.fromkeys(hellos)) == [0, 1, 2]
 
 
+def test_a_piece_too_short_for_a_kind_is_no_question() -> None:
+    device = Keyed()
+    device.open(5)  # which asked: the question's bytes are still in the buffer
+    device.wait(1)
+    device.heard.clear()
+    device.mcu.receive(device.now_ns, b"\x05\0")
+    device.wait(1)
+    assert device.heard == []
+    assert device.mcu.bad_frames.too_short == 1
+
+
 def test_an_opening_that_is_sent_again_does_not_even_stop_the_device() -> None:
     device = Keyed()
     first, second = device.open(5), device.open(6)
