@@ -39,6 +39,11 @@ _EMPTIED = "the product empties the bucket too; the condition keeps it inside 64
 _ONE = "every need is at least one millisecond"
 _STANDS = "no way is one millisecond at either rate"
 _LONG_WAY = "what is not passed at once passes, unchanged, through every limit"
+_WRITTEN = "it is written before it is read"
+_NEVER_FAR = "the two are never half the numbers apart"
+_ASKED_SOONER = "in SAFE the guard says the same, asked sooner or a millisecond later"
+_NO_ROOM = "a body that ends there holds no sixteen integers, whatever the count says"
+_PADDING = "no one reads or owns the byte behind the block; the sum proves every other"
 ALLOWED: Mapping[str, str] = MappingProxyType(
     {
         "agreement.py:step: boolean: True": _LENGTHS,
@@ -80,6 +85,21 @@ ALLOWED: Mapping[str, str] = MappingProxyType(
                 "toward: < <=: return target < last - reach ? (int32_t)(last - reach) : target;",
             )
         },
+        "blake2s.c:mix: + -: uint32_t *const c = &v[8 + ((column + 2 * turn) & 3)]; #2": "two further and two back are the same of four",  # noqa: E501
+        "blake2s.c:compress: constant + 1: uint32_t m[16];": "room that nobody uses",
+        "blake2s.c:compress: constant + 1: uint32_t v[16];": "room that nobody uses",
+        "blake2s.c:fill: < <=: for (uint8_t k = from; k < EB1_BLAKE2S_BLOCK; k++) {": _PADDING,
+        "blake2s.c:eb1_blake2s_begin: constant + 1: fill(hash, 0);": "a key has a first byte; without one the end fills",  # noqa: E501
+        "device.c:read_wish: false true: eb1_int value = {UINT32_MAX, false};": _WRITTEN,
+        "device.c:on_control: constant + 1: uint32_t nonce = 0;": _WRITTEN,
+        "device.c:on_control: constant + 1: uint32_t count = 0;": _WRITTEN,
+        "device.c:begin_session: constant + 1: session->heard = 0;": "a session's first frames are near to both",  # noqa: E501
+        "device.c:eb1_boot: constant + 1: device->input.qualities[i] = ENVELOPE_GOOD + 1;": "any other quality is not GOOD",  # noqa: E501
+        "device.c:end_piece: constant + 1: if (device->received > 1 && device->piece[1] == IDENT) {": "nobody asks in two bytes",  # noqa: E501
+        **{
+            f"device.c:eb1_main_progress: {place}: if (seen.state == EB1_SAFE && seen.now_ms - device->guarded_ms >= GUARD_REST_MS)": _ASKED_SOONER  # noqa: E501
+            for place in ("&& ||", "- +", ">= >", ">= <")
+        },
         "envelope.c:follow: > >=: note(verdict, wish > target ? ENVELOPE_ABOVE_MAX : ENVELOPE_BELOW_MIN, channel, ": _DIFFER,  # noqa: E501
         "envelope.c:follow: > >=: note(verdict, target > reached ? ENVELOPE_RATE_UP : ENVELOPE_RATE_DOWN, channel,": _DIFFER,  # noqa: E501
         "envelope.c:saved: > >=: if (moved > 0) {": _NOTHING,
@@ -91,6 +111,18 @@ ALLOWED: Mapping[str, str] = MappingProxyType(
         "envelope.c:travel_left: > >=: return budget > 0 ? budget : 0;": _EQUAL,
         "envelope.c:travel_left: constant - 1: return budget > 0 ? budget : 0;": _EQUAL,
         "envelope.c:speed_reach: > >=: if (target > memory->last) {": _NO_WAY,
+        "frame.c:eb1_next: constant - 1: value->negative = code >= 0xd0;": "0xcf is no integer of the wire",  # noqa: E501
+        **{
+            f"frame.c:body_is_sound: {place}": _NO_ROOM
+            for place in (
+                ">= >: if (head == 0xdc && frame->end >= HEADER + 3) {",
+                "constant + 1: if (head == 0xdc && frame->end >= HEADER + 3) { #2",
+                "constant - 1: if (head == 0xdc && frame->end >= HEADER + 3) { #2",
+                "constant + 1: frame->count = (uint16_t)(frame->bytes[HEADER + 1] << 8 | frame->bytes[HEADER +  #2",  # noqa: E501
+            )
+        },
+        "frame.c:eb1_put_signed: >= >: if (value >= 0) {": _EQUAL,
+        "frame.c:eb1_put_signed: constant + 1: if (value >= 0) {": _EQUAL,
         **{
             f"guard.c:{place}": _EQUAL
             for place in (

@@ -96,7 +96,7 @@ _C: Mapping[str, tuple[Stage, ...]] = MappingProxyType(
             ("tests/firmware/test_envelope_c_build.py", "-k", "sanitizer or memory"),
         ),
         "frame.c": (
-            (_CODEC, "-k", "both_codecs or reproduces or session"),
+            (_CODEC, "-k", "both or reproduces or session"),
             (_CODEC, "-k", "document or corrupted"),
             (_KEYED_CODEC, _KEYED, f"{_SIM}test_mcu.py"),
             _SCRIPTS,
