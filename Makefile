@@ -9,6 +9,7 @@ PYTHON_OF_DEB ?= 3.11
 FRAMES ?= 10000000
 SECONDS := 600
 ENGINE ?= rabbitmq
+RP2040JS ?= build/rp2040js/node_modules/rp2040js
 # Tests that must not run beside others share an xdist group; the rest use both cores.
 PYTEST_ARGS ?= -n 2 --dist loadgroup
 
@@ -22,7 +23,7 @@ DEVICE_LIBRARY := firmware_bridge/device/targets/host/libeb1.so
 GUARDED := edge_agent/safety/*,firmware_bridge/*
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test link-faults plane-faults differential prove bench model mutate lint format types unit coverage lock clean system-packages firmware bench-link corrupt fuzz test-arm64 test-service test-clusters deb test-deb
+.PHONY: help sim test link-faults plane-faults differential prove bench model mutate lint format types unit coverage lock clean system-packages firmware pico bench-link corrupt fuzz test-arm64 test-service test-clusters deb test-deb
 
 help:  ## this list
 	@echo "edge-autonomy: a quantized model holds a real machine inside a hard-coded envelope"
@@ -47,6 +48,13 @@ plane-faults: system-packages $(VENV)/.test $(DEVICE_LIBRARY)  ## 1,000 commands
 
 firmware: system-packages  ## build the microcontroller's firmware for every board, into build/firmware
 	$(MAKE) -s -C firmware_bridge/device/targets all
+
+pico: $(if $(EMULATE),$(VENV)/.test $(DEVICE_LIBRARY))  ## PICO_SDK_PATH=...: the Pico's image, into build/firmware/pico (EMULATE=1: and run it)
+	@bash .ci/system-packages pico
+	$(MAKE) -s -C firmware_bridge/device/targets pico PICO_SDK_PATH='$(abspath $(PICO_SDK_PATH))'
+	$(if $(EMULATE),PICO_IMAGE=build/firmware/pico/air_handler.elf RP2040JS='$(RP2040JS)' \
+	    PICO_BOOTROM='$(PICO_BOOTROM)' PICO_SDK_PATH='$(abspath $(PICO_SDK_PATH))' \
+	    $(BIN)/python -m pytest -p no:xdist -v tests/firmware/emulated/check_rp2040.py)
 
 corrupt: system-packages  ## FRAMES=10000000 corrupted frames through the C decoder, with and without a key: none accepted
 	@mkdir -p build

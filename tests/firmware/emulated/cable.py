@@ -22,7 +22,7 @@ _STALLED_S: Final = 0.0002
 _READ_SIZE: Final = 4096
 
 
-class _Pty:
+class Pty:
     """Both ends of one pty, raw; ours does not block."""
 
     def __init__(self) -> None:
@@ -47,8 +47,8 @@ class Cable:
     """`host_path` is for the host's SerialPort, `device_path` for the emulator."""
 
     def __init__(self) -> None:
-        self._host = _Pty()
-        self._device = _Pty()
+        self._host = Pty()
+        self._device = Pty()
         self.host_path, self.device_path = self._host.path, self._device.path
         # Packet mode: a read says in its first byte that the other end flushed.
         fcntl.ioctl(self._host.ours, termios.TIOCPKT, array.array("i", [1]))
