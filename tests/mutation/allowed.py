@@ -43,6 +43,7 @@ _WRITTEN = "it is written before it is read"
 _NEVER_FAR = "the two are never half the numbers apart"
 _ASKED_SOONER = "in SAFE the guard says the same, asked sooner or a millisecond later"
 _NO_ROOM = "a body that ends there holds no sixteen integers, whatever the count says"
+_OWN_PLACE = "a zero there is where a code, or the end, is written anyway"
 _PADDING = "no one reads or owns the byte behind the block; the sum proves every other"
 ALLOWED: Mapping[str, str] = MappingProxyType(
     {
@@ -91,6 +92,8 @@ ALLOWED: Mapping[str, str] = MappingProxyType(
         "blake2s.c:fill: < <=: for (uint8_t k = from; k < EB1_BLAKE2S_BLOCK; k++) {": _PADDING,
         "blake2s.c:eb1_blake2s_begin: constant + 1: fill(hash, 0);": "a key has a first byte; without one the end fills",  # noqa: E501
         "device.c:read_wish: false true: eb1_int value = {UINT32_MAX, false};": _WRITTEN,
+        "device.c:next_unsigned: constant + 1: eb1_int read = {0, true}; /* there is one: the body was walked before, and count": _WRITTEN,  # noqa: E501
+        "device.c:next_unsigned: true false: eb1_int read = {0, true}; /* there is one: the body was walked before, and count": _WRITTEN,  # noqa: E501
         "device.c:on_control: constant + 1: uint32_t nonce = 0;": _WRITTEN,
         "device.c:on_control: constant + 1: uint32_t count = 0;": _WRITTEN,
         "device.c:begin_session: constant + 1: session->heard = 0;": "a session's first frames are near to both",  # noqa: E501
@@ -121,6 +124,10 @@ ALLOWED: Mapping[str, str] = MappingProxyType(
                 "constant + 1: frame->count = (uint16_t)(frame->bytes[HEADER + 1] << 8 | frame->bytes[HEADER +  #2",  # noqa: E501
             )
         },
+        "frame.c:eb1_decode: returns 0: return EB1_TOO_LONG;": "that is its number",
+        "frame.c:eb1_end: < <=: for (size_t at = 2; at < writer->at; at++) {": _OWN_PLACE,
+        "frame.c:eb1_end: constant - 1: for (size_t at = 2; at < writer->at; at++) {": _OWN_PLACE,
+        "keyed.c:define: constant + 1: #define PREFIX_SIZE 24": "whole words of it are written",
         "frame.c:eb1_put_signed: >= >: if (value >= 0) {": _EQUAL,
         "frame.c:eb1_put_signed: constant + 1: if (value >= 0) {": _EQUAL,
         **{
