@@ -188,7 +188,7 @@ class Carrier:
         if not self._control.connected:
             self._link.set_status(offline("no control process", self._job.run))
             return
-        news = self._link.connected and self._announced != self._link.connection
+        news = self._link.listening and self._announced != self._link.connection
         if news and self._control.send(LinkUp(self._link.connection)):
             self._announced = self._link.connection
             self._standing = None  # until it has answered, what comes is only kept

@@ -11,6 +11,7 @@ import socket
 import ssl
 import threading
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -108,6 +109,7 @@ class Session:
         self.messages_dropped = 0
         self.started_ns = clock.now_ns()
         self.window = MAX_IN_FLIGHT
+        self._asked: dict[int, str] = {}  # message id -> topic
         self._client = self._new_client()
         self._connect_async(options)
         self._client.loop_start()
@@ -160,10 +162,16 @@ class Session:
         """Whether the network thread began and is no more."""
         return self._thread is not None and not self._thread.is_alive()
 
-    def subscribe(self) -> None:
-        """Ask for every topic, QoS 1; the answers arrive as signals."""
-        for topic in self._options.topics:
-            self._client.subscribe(topic, qos=1)
+    def subscribe(self, topics: Sequence[str]) -> None:
+        """Ask for these topics, QoS 1; the answers arrive as signals."""
+        for topic in topics:
+            _, mid = self._client.subscribe(topic, qos=1)
+            if mid is not None:
+                self._asked[mid] = topic
+
+    def asked_with(self, mid: int) -> str:
+        """The topic that was asked for with this message id; empty: none was."""
+        return self._asked.get(mid, "")
 
     def publish(self, topic: str, payload: bytes, qos: int, *, retain: bool) -> int | None:
         """Hand one message to the network thread; its message id, or None if refused."""

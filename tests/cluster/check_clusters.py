@@ -35,7 +35,7 @@ class ClusterBroker:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self._front = Front(cluster.ports)
-        self.port = self._front.port
+        self.host, self.port = "127.0.0.1", self._front.port
 
     def start(self) -> None:
         """The nodes run already."""

@@ -28,6 +28,7 @@ class PlayedLink:
 
     def __init__(self) -> None:
         self.connected = True
+        self.deaf = False  # has not answered the subscriptions
         self.state = "connected"
         self.last_reason = ""
         self.connection = 1
@@ -41,6 +42,10 @@ class PlayedLink:
 
     def fileno(self) -> int:
         return -1
+
+    @property
+    def listening(self) -> bool:
+        return self.connected and not self.deaf
 
     def service(self, now_ns: int) -> None:
         pass
