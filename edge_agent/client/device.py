@@ -99,19 +99,25 @@ class DeviceClient:
     ) -> Outcome:
         """Send one command and wait for its last answer; NoAnswerError without one.
 
-        A command for a session that has ended is sent once more, as soon as there is another one:
-        it was refused, so it can not have been followed.
+        A command for a session that has ended is sent again within `within_s`, as soon as there is
+        another one: it was refused, so it can not have been followed.
         """
-        session = self.wait_online().get("sess")
-        command_id = self.send(op, args, ttl_s=ttl_s, dry=dry)
-        outcome = self.wait(command_id, ttl_s + within_s + _GRACE_S)
-        if outcome.reason != "stale_session":
-            return outcome
-        self._until(lambda: self.status.get("sess") != session, within_s)
-        if self.wait_online().get("sess") != session:
+        deadline_ns = self._clock.now_ns() + round(within_s * NS_PER_S)
+        while True:
+            session = self.wait_online().get("sess")
             command_id = self.send(op, args, ttl_s=ttl_s, dry=dry)
             outcome = self.wait(command_id, ttl_s + within_s + _GRACE_S)
-        return outcome
+            if outcome.reason != "stale_session" or not self._renewed(session, deadline_ns):
+                return outcome
+
+    def _renewed(self, session: object, deadline_ns: int) -> bool:
+        """Whether the device takes commands for another session, by then."""
+
+        def renewed() -> bool:
+            return bool(self.status.get("on")) and self.status.get("sess") != session
+
+        self._until(renewed, (deadline_ns - self._clock.now_ns()) / NS_PER_S)
+        return renewed() and self._clock.now_ns() < deadline_ns
 
     def send(
         self,
