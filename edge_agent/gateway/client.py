@@ -123,12 +123,19 @@ class MqttLink:
             self._session.ack(message.mid)
 
     def publish(
-        self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int = 0,
+        retain: bool = False,
+        correlation: bytes = b"",
     ) -> int | None:
-        """Send now or not at all: the message id, or None when there is no connection."""
+        """Send now or not at all: the message id, or None when there is no connection.
+        `correlation`: for protocol 5."""
         mid = None
         if self._session is not None and self.connected:
-            mid = self._session.publish(topic, payload, qos, retain=retain)
+            mid = self._session.publish(topic, payload, qos, retain=retain, correlation=correlation)
         self._counts["publish_refused" if mid is None else "published"] += 1
         return mid
 

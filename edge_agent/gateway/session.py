@@ -55,10 +55,19 @@ class LinkOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyTo:
+    """Where the sender wants the answer, and what is to be on it: properties of MQTT 5."""
+
+    topic: str
+    correlation: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Received:
     """One message; `payload` is None when it was larger than any decoder accepts.
 
-    `connection` and `mid` say where and how to acknowledge it on a durable link.
+    `connection` and `mid` say where and how to acknowledge it on a durable link. `reply_to` None:
+    the sender did not say, or cannot by MQTT 3.1.1.
     """
 
     topic: str
@@ -67,6 +76,7 @@ class Received:
     stamp_ns: int
     connection: int = 0
     mid: int = 0
+    reply_to: ReplyTo | None = None
 
 
 class SignalKind(Enum):
@@ -173,9 +183,15 @@ class Session:
         """The topic that was asked for with this message id; empty: none was."""
         return self._asked.get(mid, "")
 
-    def publish(self, topic: str, payload: bytes, qos: int, *, retain: bool) -> int | None:
+    def publish(
+        self, topic: str, payload: bytes, qos: int, *, retain: bool, correlation: bytes = b""
+    ) -> int | None:
         """Hand one message to the network thread; its message id, or None if refused."""
-        info = self._client.publish(topic, payload, qos=qos, retain=retain)
+        properties = None
+        if correlation:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho's own
+            properties.CorrelationData = correlation
+        info = self._client.publish(topic, payload, qos=qos, retain=retain, properties=properties)
         return info.mid if info.rc == paho.MQTT_ERR_SUCCESS else None
 
     def ack(self, mid: int) -> None:
@@ -266,8 +282,9 @@ class Session:
             topic = message.topic
         except UnicodeDecodeError:  # a broker that does not check; no such topic is ours
             return
+        wish = _reply_to(message.properties)
         self.messages.append(
-            Received(topic, payload, message.retain, stamp_ns, self._number, message.mid)
+            Received(topic, payload, message.retain, stamp_ns, self._number, message.mid, wish)
         )
         self._wake_main()
 
@@ -293,3 +310,10 @@ class Session:
         for reason in reasons:
             kind = SignalKind.SUBSCRIBE_REFUSED if reason.is_failure else SignalKind.SUBSCRIBED
             self._note(Signal(kind, mid, str(reason)))
+
+
+def _reply_to(properties: Properties | None) -> ReplyTo | None:
+    topic = getattr(properties, "ResponseTopic", None)
+    if topic is None:
+        return None
+    return ReplyTo(topic, getattr(properties, "CorrelationData", b""))
