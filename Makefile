@@ -46,6 +46,7 @@ plane-faults: system-packages $(VENV)/.test $(DEVICE_LIBRARY)  ## 1,000 commands
 	nice $(BIN)/python -m tests.system.plane_faults
 
 plane-netfaults: system-packages $(VENV)/.test $(DEVICE_LIBRARY)  ## the board behind a wire that delays, loses and swallows: commands answered or refused, once (root, 3 minutes)
+	@bash .ci/system-packages network
 	nice unshare --net --mount $(BIN)/python -m tests.system.plane_netfaults
 
 firmware: system-packages  ## build the microcontroller's firmware for every board, into build/firmware

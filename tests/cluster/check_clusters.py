@@ -96,7 +96,7 @@ def test_a_node_is_killed_and_every_command_is_answered_or_known(
         if killed_s and not gap_s:
             gap_s = time.monotonic() - killed_s
     print(f"\nfirst answer {gap_s:.2f} s after the kill; unanswered: {unanswered}")
-    assert {outcome.st for outcome in outcomes} == {"done"}
+    assert {(outcome.st, outcome.reason) for outcome in outcomes} == {("done", "")}
     assert len(unanswered) <= 3
     assert all(number >= KILLED_AT for number in unanswered)
     # Followed once each, in the order in which they were sent.
