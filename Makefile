@@ -78,7 +78,7 @@ test-service: $(VENV)/.test  ## the units on a real systemd in a container: what
 
 test-clusters: $(VENV)/.test $(DEVICE_LIBRARY)  ## the plane on three RabbitMQ nodes, one of them killed (ENGINE=nats: on NATS)
 	@bash .ci/system-packages clusters
-	$(BIN)/python -m pytest -p no:xdist -v tests/cluster/check_clusters.py -k $(ENGINE)
+	$(BIN)/python -m pytest -p no:xdist -v -s tests/cluster/check_clusters.py -k $(ENGINE)
 
 deb: $(VENV)/.test  ## ARCH=amd64|arm64: a Debian package in build/deb
 	BIN=$(BIN) PYTHON=$(PYTHON_OF_DEB) bash deploy/deb/build.sh $(ARCH)
