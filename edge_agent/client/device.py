@@ -103,12 +103,16 @@ class DeviceClient:
         another one: it was refused, so it can not have been followed.
         """
         deadline_ns = self._clock.now_ns() + round(within_s * NS_PER_S)
-        while True:
+
+        def asked() -> tuple[object, Outcome]:
             session = self.wait_online().get("sess")
             command_id = self.send(op, args, ttl_s=ttl_s, dry=dry)
-            outcome = self.wait(command_id, ttl_s + within_s + _GRACE_S)
-            if outcome.reason != "stale_session" or not self._renewed(session, deadline_ns):
-                return outcome
+            return session, self.wait(command_id, ttl_s + within_s + _GRACE_S)
+
+        session, outcome = asked()
+        while outcome.reason == "stale_session" and self._renewed(session, deadline_ns):
+            session, outcome = asked()
+        return outcome
 
     def _renewed(self, session: object, deadline_ns: int) -> bool:
         """Whether the device takes commands for another session, by then."""

@@ -1,8 +1,7 @@
 """MQTT 5 through a real broker: the answer on the topic and with the mark that the sender gave."""
 
 import threading
-from types import TracebackType
-from typing import Self
+from contextlib import closing
 
 import msgspec
 import paho.mqtt.client as paho
@@ -56,15 +55,7 @@ class Requester:
             if where == topic
         ]
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -73,7 +64,7 @@ def test_the_answer_comes_where_it_was_asked_for_and_on_resp_as_ever(
     site: PlaneSite, ops: DeviceClient
 ) -> None:
     desk = f"{TOPICS.resp}/desk-1"
-    with Requester(site, desk, TOPICS.resp) as plane:
+    with closing(Requester(site, desk, TOPICS.resp)) as plane:
         plane.ask(ops.compose("disarm"), desk)
         site.until(lambda: len(plane.said(desk)) + len(plane.said(TOPICS.resp)) >= 4, "answers")
         assert plane.said(desk) == [("accepted", MARK), ("done", MARK)]
@@ -90,7 +81,7 @@ def test_nobody_makes_the_device_speak_elsewhere(
     site: PlaneSite, ops: DeviceClient, elsewhere: str
 ) -> None:
     refused = site.plane_report("reply_topics_refused")
-    with Requester(site, elsewhere, TOPICS.resp) as plane:
+    with closing(Requester(site, elsewhere, TOPICS.resp)) as plane:
         plane.ask(ops.compose("ping"), elsewhere)
         site.until(lambda: plane.said(TOPICS.resp), "the answer")
         assert ops.command("ping").st == "done"  # what came before would be here by now
@@ -103,7 +94,7 @@ def test_by_mqtt_3_1_1_the_answer_is_on_resp_alone() -> None:
         site.start()
         ops = site.client()
         ops.wait_online(20)
-        with Requester(site, f"{TOPICS.resp}/desk-1", TOPICS.resp) as plane:
+        with closing(Requester(site, f"{TOPICS.resp}/desk-1", TOPICS.resp)) as plane:
             plane.ask(ops.compose("ping"), f"{TOPICS.resp}/desk-1")
             site.until(lambda: plane.said(TOPICS.resp), "the answer")
             assert ops.command("ping").st == "done"
