@@ -25,8 +25,8 @@ KEEPALIVE_S: Final = 3
 # and the 5 s in which it looks, and 2 s of the same.
 BOARD_KNOWS_WITHIN_S: Final = 8.0
 PLANE_KNOWS_WITHIN_S: Final = 12.0
-# An attempt whose packets were lost ends after 5 s; the next one follows 2 s later at most.
-HEALED_WITHIN_S: Final = 12.0
+# Each attempt that fails doubles the wait; a pulled plug makes it fail at once, five times or six.
+HEALED_WITHIN_S: Final = 30.0
 STABLE_S: Final = 11.0  # a connection that lasted so long begins anew with short waits
 LATE: Final = 20
 BAD: Final = {
