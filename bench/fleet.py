@@ -4,9 +4,9 @@
                           [--json]
 
 The broker is Mosquitto with the limits of deploy/mosquitto, without TLS, and writes its store
-after so many changes; the devices are stubs with the real protocol and the real desk
-(bench/fleet_devices.py); the watcher is `edge-agent ctl watch --all`. All on loopback. Owns: the
-stop watch and the table. It ends by itself.
+after so many changes, or with `--autosave 0` once a second; the devices are stubs with the real
+protocol and the real desk (bench/fleet_devices.py); the watcher is `edge-agent ctl watch --all`.
+All on loopback. Owns: the stop watch and the table. It ends by itself.
 """
 
 import argparse
@@ -44,12 +44,15 @@ _WITHOUT = ("cafile", "certfile", "keyfile", "tls_", "require_", "use_identity",
 
 def shipped_limits(folder: Path, autosave: int) -> str:
     """deploy/mosquitto/mosquitto.conf without what needs certificates, written to the disk after
-    `autosave` changes (the file says 1)."""
+    `autosave` changes (the file says 1), or once a second when that is 0."""
     text = (_ROOT / "deploy" / "mosquitto" / "mosquitto.conf").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if not line.startswith(_WITHOUT)]
     text = "\n".join(lines).replace("listener 8883", "listener {port} 127.0.0.1")
     text = text.replace("allow_anonymous false", "allow_anonymous true")
-    text = text.replace("autosave_interval 1\n", f"autosave_interval {autosave}\n")
+    if autosave:
+        text = text.replace("autosave_interval 1\n", f"autosave_interval {autosave}\n")
+    else:
+        text = text.replace("autosave_on_changes true", "autosave_on_changes false")
     return text.replace("/var/lib/mosquitto/", f"{folder}/") + "\nuser root\nlog_type none\n"
 
 

@@ -45,12 +45,13 @@ def find_mosquitto() -> str:
 class Mosquitto:
     """Start, kill and restart on the same port; use as a context manager.
 
-    `config` is a Mosquitto configuration in which `{port}` stands for the port.
+    `config` is a Mosquitto configuration in which `{port}` stands for the port. `host` is where it
+    is to be found; that it listens there is the configuration's.
     """
 
-    def __init__(self, folder: Path, config: str = DEFAULT_CONFIG) -> None:
+    def __init__(self, folder: Path, config: str = DEFAULT_CONFIG, host: str = "127.0.0.1") -> None:
         self.port = free_port()
-        self.host = "127.0.0.1"
+        self.host = host
         self._config = folder / f"mosquitto-{self.port}.conf"
         self._config.write_text(config.replace("{port}", str(self.port)))
         self._process: subprocess.Popen[bytes] | None = None

@@ -26,6 +26,7 @@ import msgspec
 
 from bench.facts import print_facts
 from bench.mosquitto import Mosquitto
+from bench.processes import resident_kb
 from edge_agent.authority.ed25519 import public_of
 from edge_agent.authority.seal import Algorithm
 from edge_agent.client import ClientOptions, DeviceClient
@@ -152,7 +153,8 @@ def ticks(rig_: Rig, seconds: float) -> dict[str, int]:
 
 
 def flooded(rig_: Rig, seconds: float) -> dict[str, int]:
-    """The same while another process publishes rubbish as fast as the broker takes it."""
+    """The same while another process publishes rubbish as fast as the broker takes it, and how
+    much memory that costs both processes."""
     code = (
         "import sys, time, paho.mqtt.client as m\n"
         "c = m.Client(m.CallbackAPIVersion.VERSION2)\n"
@@ -165,10 +167,13 @@ def flooded(rig_: Rig, seconds: float) -> dict[str, int]:
     )
     topic = f"ed/v1/{DEVICE}/cmd"
     command = [sys.executable, "-c", code, str(rig_.port), topic, str(seconds)]
+    pids = (rig_.agent.pid, *children(rig_.agent.pid))
+    before_kb = sum(map(resident_kb, pids))
     flood = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     found = ticks(rig_, seconds - 1.0)
     sent = int(flood.communicate(timeout=60)[0])
-    return {**found, "messages_per_s": round(sent / seconds)}
+    grown_kb = sum(map(resident_kb, pids)) - before_kb
+    return {**found, "messages_per_s": round(sent / seconds), "resident_grown_kb": grown_kb}
 
 
 def main() -> int:

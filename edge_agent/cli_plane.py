@@ -43,10 +43,13 @@ def add_key_option(parser: argparse.ArgumentParser) -> None:
 
 
 def plain(said: Any) -> dict[str, Any]:
-    """What was said as plain values, for JSON."""
+    """What was said as plain values, for JSON; in one text what JSON has no form for."""
     import msgspec
 
-    document: dict[str, Any] = msgspec.to_builtins(said)
+    try:
+        document: dict[str, Any] = msgspec.to_builtins(said, str_keys=True)
+    except TypeError:  # a list as a key, an extension type: no device of ours says that
+        return {"said": repr(said)}
     return document
 
 

@@ -53,6 +53,14 @@ class Status(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     run: str = ""
 
 
+def read_status(payload: bytes) -> dict[str, Any]:
+    """What a device says of itself, with keys that this version does not know as well;
+    msgspec.DecodeError for what is no status."""
+    status = msgspec.msgpack.decode(payload, type=dict[str, Any])
+    msgspec.convert(status, Status)
+    return status
+
+
 class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One answer on `resp`. `(boot, seq)` names it: a copy is the same answer again.
 

@@ -47,6 +47,7 @@ def asyncapi(version: str) -> dict[str, Any]:
             "cmd": _channel(topics.cmd, "Body", _SEALED),
             "allStop": _channel(ALL_STOP, "Body", _SEALED),
             "resp": _channel(topics.resp, "Reply"),
+            "respCopy": _channel(f"{topics.resp}/{{name}}", "Reply"),
             "meta": _channel(topics.meta, "Meta"),
             "tele": _channel(topics.tele, "Telemetry"),
             "evt": _channel(topics.evt, "Event"),
@@ -58,6 +59,9 @@ def asyncapi(version: str) -> dict[str, Any]:
             "receiveCommand": _operation("receive", "cmd", "never retained, QoS 1"),
             "receiveAllStop": _operation("receive", "allStop", "never retained, QoS 1"),
             "sendReply": _operation("send", "resp", "QoS 1"),
+            "copyReply": _operation(
+                "send", "respCopy", "MQTT 5, the response topic of the command, QoS 1"
+            ),
             "sendMeta": _operation("send", "meta", "retained, QoS 1"),
             "sendTelemetry": _operation("send", "tele", "QoS 0 live, QoS 1 when it was kept"),
             "sendEvent": _operation("send", "evt", "QoS 1"),
@@ -74,9 +78,9 @@ def _channel(address: str, schema: str, description: str = "msgpack map") -> dic
         "address": address,
         "messages": {schema: {"description": description, "payload": payload}},
     }
-    if "{device}" in address:
-        channel["parameters"] = {"device": {"description": "[plane] id"}}
-    return channel
+    known = {"device": "[plane] id", "name": "as the sender of the command chose"}
+    used = {key: {"description": what} for key, what in known.items() if f"{{{key}}}" in address}
+    return {**channel, "parameters": used} if used else channel
 
 
 def _operation(action: str, channel: str, summary: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any, Final, Self, TypeAlias
 
 import msgspec
 
-from edge_agent.authority.body import MAX_TTL_MS
+from edge_agent.authority.body import MAX_TTL_MS, read_status
 from edge_agent.authority.desired import Desired
 from edge_agent.authority.documents import Event, Meta, Reported, Telemetry
 from edge_agent.authority.seal import Algorithm, open_seal, seal
@@ -52,7 +52,8 @@ class DeviceClient:
         self._options = options
         self._topics = topics_of(options.device)
         self._clock = SystemClock()
-        self._session_ns: int | None = None  # when a new session was heard of, if live
+        self._session_ns: int | None = None  # when its session was made, if it was heard live
+        self._listening_on = 0  # the connection on which a status was heard last
         self._seen: dict[tuple[str, str, int], Outcome | Event] = {}
         self._counter = 0
         self.status: Mapping[str, Any] = {}
@@ -98,16 +99,29 @@ class DeviceClient:
     ) -> Outcome:
         """Send one command and wait for its last answer; NoAnswerError without one.
 
-        A command for a session that has just ended is sent once more, for the present one: it
-        was refused, so it can not have been followed.
+        A command for a session that has ended is sent again within `within_s`, as soon as there is
+        another one: it was refused, so it can not have been followed.
         """
-        session = self.wait_online()["sess"]
-        command_id = self.send(op, args, ttl_s=ttl_s, dry=dry)
-        outcome = self.wait(command_id, ttl_s + within_s + _GRACE_S)
-        if outcome.reason == "stale_session" and self.wait_online()["sess"] != session:
+        deadline_ns = self._clock.now_ns() + round(within_s * NS_PER_S)
+
+        def asked() -> tuple[object, Outcome]:
+            session = self.wait_online().get("sess")
             command_id = self.send(op, args, ttl_s=ttl_s, dry=dry)
-            outcome = self.wait(command_id, ttl_s + within_s + _GRACE_S)
+            return session, self.wait(command_id, ttl_s + within_s + _GRACE_S)
+
+        session, outcome = asked()
+        while outcome.reason == "stale_session" and self._renewed(session, deadline_ns):
+            session, outcome = asked()
         return outcome
+
+    def _renewed(self, session: object, deadline_ns: int) -> bool:
+        """Whether the device takes commands for another session, by then."""
+
+        def renewed() -> bool:
+            return bool(self.status.get("on")) and self.status.get("sess") != session
+
+        self._until(renewed, (deadline_ns - self._clock.now_ns()) / NS_PER_S)
+        return renewed() and self._clock.now_ns() < deadline_ns
 
     def send(
         self,
@@ -149,6 +163,7 @@ class DeviceClient:
     ) -> dict[str, Any]:
         """The body of the next command, for the device as it is now."""
         status = self.wait_online()
+        boot, sess = (str(status.get(name, "")) for name in ("boot", "sess"))
         # Above all that this key has used, also from another process, while clocks are sane.
         self._counter = max(self._counter + 1, utc_now_ns() // _NS_PER_US)
         return {
@@ -156,8 +171,8 @@ class DeviceClient:
             "dev": self._options.device,
             "op": op,
             "args": dict(args or {}),
-            "boot": status["boot"],
-            "sess": status["sess"],
+            "boot": boot,
+            "sess": sess,
             "ctr": self._counter,
             "ttl": round(ttl_s * 1000),
             "by": self._options.by,
@@ -278,10 +293,18 @@ class DeviceClient:
             case None:
                 return None
             case _:
-                if said.get("sess") != self.status.get("sess"):
-                    self._session_ns = None if heard.retained else heard.stamp_ns
+                self._date(said, heard)
                 self.status = said
         return said
+
+    def _date(self, status: Mapping[str, Any], heard: Heard) -> None:
+        """Note when its session was made. A change that comes live tells; the first status of a
+        connection may be a repetition, and a retained one is as old as it is."""
+        first, self._listening_on = heard.connection != self._listening_on, heard.connection
+        if heard.retained or first:
+            self._session_ns = None
+        elif status.get("sess") != self.status.get("sess"):
+            self._session_ns = heard.stamp_ns
 
     def _read(self, heard: Heard) -> Said | Desired | None:
         """A message by its topic."""
@@ -290,7 +313,7 @@ class DeviceClient:
             sealed = open_seal(heard.payload)
             return None if sealed is None else decode(sealed.body, type=Desired)
         if heard.topic == topics.status:
-            return decode(heard.payload, type=dict[str, Any])
+            return read_status(heard.payload)
         kinds: Mapping[str, type[Outcome | Event | Telemetry | Meta | Reported]] = {
             topics.resp: Outcome,
             topics.evt: Event,

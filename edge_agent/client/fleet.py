@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 
 import msgspec
 
+from edge_agent.authority.body import read_status
 from edge_agent.authority.documents import Event, Telemetry
 from edge_agent.authority.topics import ROOT, Topics
 from edge_agent.client.connection import BrokerOptions, Connection
@@ -74,7 +75,7 @@ class FleetClient:
     def _take(self, device: DeviceState, leaf: str, payload: bytes) -> Event | None:
         match leaf:
             case "status":
-                device.status = msgspec.msgpack.decode(payload, type=dict[str, Any])
+                device.status = read_status(payload)
             case "tele":
                 self._count(device, msgspec.msgpack.decode(payload, type=Telemetry))
             case "evt":

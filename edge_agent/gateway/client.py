@@ -22,6 +22,7 @@ from edge_agent.gateway.session import LinkOptions, Received, Session, Signal, S
 
 CONNECT_DEADLINE_NS = 15 * NS_PER_S
 STABLE_AFTER_NS = 10 * NS_PER_S
+ASK_AGAIN_AFTER_NS = 5 * NS_PER_S
 SILENT_KEEPALIVES = 3
 CLOSE_WAIT_NS = 2 * NS_PER_S
 CLOSE_STEP_S = 0.5
@@ -57,6 +58,9 @@ class MqttLink:
         self._ending: list[Session] = []
         self._messages: deque[Received] = deque()
         self._acks: list[int] = []
+        self._awaited: set[str] = set()  # topics not granted yet, on this connection
+        self._refused: list[str] = []  # of these
+        self._ask_again_ns = 0
         self._status = b""
         self._status_sent_ns = 0
         self._next_attempt_ns = clock.now_ns()
@@ -75,6 +79,12 @@ class MqttLink:
     def connected(self) -> bool:
         """Whether messages can be sent: between CONNACK and the loss of the connection."""
         return self.state == "connected"
+
+    @property
+    def listening(self) -> bool:
+        """Whether the broker has also granted every subscription: a NATS cluster takes seconds for
+        it, and who says before that he is there hears everything late, or nothing."""
+        return self.connected and not self._awaited
 
     @property
     def window(self) -> int:
@@ -113,12 +123,19 @@ class MqttLink:
             self._session.ack(message.mid)
 
     def publish(
-        self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int = 0,
+        retain: bool = False,
+        correlation: bytes = b"",
     ) -> int | None:
-        """Send now or not at all: the message id, or None when there is no connection."""
+        """Send now or not at all: the message id, or None when there is no connection.
+        `correlation`: for protocol 5."""
         mid = None
         if self._session is not None and self.connected:
-            mid = self._session.publish(topic, payload, qos, retain=retain)
+            mid = self._session.publish(topic, payload, qos, retain=retain, correlation=correlation)
         self._counts["publish_refused" if mid is None else "published"] += 1
         return mid
 
@@ -201,16 +218,24 @@ class MqttLink:
                 self.state = "connected"
                 self.last_reason = ""
                 self._connected_ns = self._last_sign_ns = now_ns
-                session.subscribe()
+                self._refused = []
+                self._awaited = set(self._options.topics)
+                session.subscribe(self._options.topics)
                 self._send_status()
             case SignalKind.ACKED:
                 self._last_sign_ns = now_ns
                 self._acks.append(signal.number)
             case SignalKind.SUBSCRIBE_REFUSED:
                 self._counts["subscriptions_refused"] += 1
+                topic = session.asked_with(signal.number)
+                self._refused.append(topic)
+                self._ask_again_ns = now_ns + ASK_AGAIN_AFTER_NS
+                self.last_reason = f"{topic}: {signal.text}"
             case SignalKind.SUBSCRIBED:
                 self._counts["subscriptions"] += 1
                 self._last_sign_ns = now_ns
+                self._awaited.discard(session.asked_with(signal.number))
+                self.last_reason = "" if self.listening else self.last_reason
             case SignalKind.LOST if signal.number == _SESSION_TAKEN_OVER:
                 # Another device has our identity: two that fight help nobody. A person must act.
                 self.leave(now_ns, signal.text)
@@ -225,6 +250,10 @@ class MqttLink:
         elif not self.connected:
             if now_ns - session.started_ns > CONNECT_DEADLINE_NS:
                 self._give_up(session, now_ns, "no answer in time")
+        elif self._refused and now_ns >= self._ask_again_ns:
+            # A cluster that has just lost a node refuses for a while; a deaf link may not last.
+            topics, self._refused = self._refused, []
+            session.subscribe(topics)
         elif self._options.status_topic:
             if now_ns - self._last_sign_ns > SILENT_KEEPALIVES * keepalive_ns:
                 self._counts["links_silent"] += 1

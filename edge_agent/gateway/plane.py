@@ -39,6 +39,7 @@ from edge_agent.gateway.event_shelf import EventShelf
 from edge_agent.gateway.journal import UNFINISHED_MAX, Arrival, Journal, Kept
 from edge_agent.gateway.outbox import Outbox
 from edge_agent.gateway.plane_settings import PlaneSettings
+from edge_agent.gateway.replies import Replies
 from edge_agent.gateway.retained import Retained
 from edge_agent.gateway.self_description import describe
 from edge_agent.gateway.session import LinkOptions, Received
@@ -112,6 +113,7 @@ class Carrier:
         self._outbox = Outbox(self._journal)
         self._shelf = EventShelf(self._journal, self._topics.evt)
         self._retained = Retained()
+        self._replies = Replies(self._topics.resp)
         self._reporter = _reporter(job, self._topics.tele)
         self._standing: Standing | None = None
         self._announced = 0  # the connection that the control process knows of
@@ -167,6 +169,7 @@ class Carrier:
             "plane.outbox_waiting": self._outbox.waiting(),
             "plane.outbox_errors": self._outbox.errors,
             "plane.event_errors": self._shelf.errors,
+            "plane.reply_topics_refused": self._replies.refused,
         }
 
     def close(self, now_ns: int) -> None:
@@ -188,7 +191,7 @@ class Carrier:
         if not self._control.connected:
             self._link.set_status(offline("no control process", self._job.run))
             return
-        news = self._link.connected and self._announced != self._link.connection
+        news = self._link.listening and self._announced != self._link.connection
         if news and self._control.send(LinkUp(self._link.connection)):
             self._announced = self._link.connection
             self._standing = None  # until it has answered, what comes is only kept
@@ -252,6 +255,7 @@ class Carrier:
         self._counts["carried"] += len(added.kept)
         self._counts["turned_away"] += added.turned_away
         self._unsent += added.kept
+        self._replies.expect(self._arrived, added.kept)
         for answer in added.answers:
             self._link.publish(self._topics.resp, answer, qos=1)
         for message in self._arrived:
@@ -285,6 +289,7 @@ class Carrier:
                     final.append(message)
                 case Answer(body=body):
                     self._link.publish(self._topics.resp, body, qos=1)
+                    self._replies.copy(self._link, message)
                 case Happened():
                     self._shelf.take(message)
                 case InForce(body=body, telemetry_rate_hz=rate_hz):
@@ -294,6 +299,8 @@ class Carrier:
             try:
                 self._journal.finish(final, self._topics.resp)
                 self._outbox.refill()
+                for answer in final:
+                    self._replies.copy(self._link, answer)
             except sqlite3.Error:  # the control process knows the answer when it is asked again
                 self._counts["journal_errors"] += 1
 

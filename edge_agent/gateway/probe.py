@@ -89,7 +89,7 @@ class _Guest:
         self._until(lambda: self._connected, plan.connect_within_ns)
         if not self._connected:
             return Visit(self._problem or "no answer to the connection")
-        self._session.subscribe()
+        self._session.subscribe(options.topics)
         self._until(lambda: len(self._subscribed) >= len(options.topics), plan.answer_within_ns)
         round_trip_ns, mids = self._speak(plan)
         self._until(lambda: self._heard.keys() >= {*options.topics}, plan.listen_ns)

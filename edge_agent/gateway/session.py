@@ -11,6 +11,7 @@ import socket
 import ssl
 import threading
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
@@ -54,10 +55,19 @@ class LinkOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyTo:
+    """Where the sender wants the answer, and what is to be on it: properties of MQTT 5."""
+
+    topic: str
+    correlation: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Received:
     """One message; `payload` is None when it was larger than any decoder accepts.
 
-    `connection` and `mid` say where and how to acknowledge it on a durable link.
+    `connection` and `mid` say where and how to acknowledge it on a durable link. `reply_to` None:
+    the sender did not say, or cannot by MQTT 3.1.1.
     """
 
     topic: str
@@ -66,6 +76,7 @@ class Received:
     stamp_ns: int
     connection: int = 0
     mid: int = 0
+    reply_to: ReplyTo | None = None
 
 
 class SignalKind(Enum):
@@ -108,6 +119,7 @@ class Session:
         self.messages_dropped = 0
         self.started_ns = clock.now_ns()
         self.window = MAX_IN_FLIGHT
+        self._asked: dict[int, str] = {}  # message id -> topic
         self._client = self._new_client()
         self._connect_async(options)
         self._client.loop_start()
@@ -160,14 +172,26 @@ class Session:
         """Whether the network thread began and is no more."""
         return self._thread is not None and not self._thread.is_alive()
 
-    def subscribe(self) -> None:
-        """Ask for every topic, QoS 1; the answers arrive as signals."""
-        for topic in self._options.topics:
-            self._client.subscribe(topic, qos=1)
+    def subscribe(self, topics: Sequence[str]) -> None:
+        """Ask for these topics, QoS 1; the answers arrive as signals."""
+        for topic in topics:
+            _, mid = self._client.subscribe(topic, qos=1)
+            if mid is not None:
+                self._asked[mid] = topic
 
-    def publish(self, topic: str, payload: bytes, qos: int, *, retain: bool) -> int | None:
+    def asked_with(self, mid: int) -> str:
+        """The topic that was asked for with this message id; empty: none was."""
+        return self._asked.get(mid, "")
+
+    def publish(
+        self, topic: str, payload: bytes, qos: int, *, retain: bool, correlation: bytes = b""
+    ) -> int | None:
         """Hand one message to the network thread; its message id, or None if refused."""
-        info = self._client.publish(topic, payload, qos=qos, retain=retain)
+        properties = None
+        if correlation:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho's own
+            properties.CorrelationData = correlation
+        info = self._client.publish(topic, payload, qos=qos, retain=retain, properties=properties)
         return info.mid if info.rc == paho.MQTT_ERR_SUCCESS else None
 
     def ack(self, mid: int) -> None:
@@ -258,8 +282,9 @@ class Session:
             topic = message.topic
         except UnicodeDecodeError:  # a broker that does not check; no such topic is ours
             return
+        wish = _reply_to(message.properties)
         self.messages.append(
-            Received(topic, payload, message.retain, stamp_ns, self._number, message.mid)
+            Received(topic, payload, message.retain, stamp_ns, self._number, message.mid, wish)
         )
         self._wake_main()
 
@@ -285,3 +310,10 @@ class Session:
         for reason in reasons:
             kind = SignalKind.SUBSCRIBE_REFUSED if reason.is_failure else SignalKind.SUBSCRIBED
             self._note(Signal(kind, mid, str(reason)))
+
+
+def _reply_to(properties: Properties | None) -> ReplyTo | None:
+    topic = getattr(properties, "ResponseTopic", None)
+    if topic is None:
+        return None
+    return ReplyTo(topic, getattr(properties, "CorrelationData", b""))

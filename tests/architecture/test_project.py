@@ -7,7 +7,7 @@ import pytest
 
 from tests.architecture.source import ROOT, repository_files
 
-LOCKS = ("requirements.lock", "requirements-test.lock", "requirements-build.lock")
+LOCKS = tuple(sorted(path.name for path in ROOT.glob("requirements*.lock")))
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 # A scheme, an option that names an index, or a dotted host. Comments name packages only.
 HOST = re.compile(r"://|--(?:index|extra-index|find-links|trusted)|\b\w+\.(?:org|com|net|io|dev)\b")

@@ -1,5 +1,6 @@
 """A listener that speaks just enough MQTT to misbehave in one chosen way per connection."""
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable
@@ -9,11 +10,16 @@ CONNACK_5 = b"\x20\x03\x00\x00\x00"
 TAKEN_OVER_5 = b"\xe0\x02\x8e\x00"
 
 
-class HostileBroker:
-    """Answers every CONNECT with `greeting`, then keeps the socket and says nothing more."""
+Answer = Callable[[bytes], bytes]
 
-    def __init__(self, greeting: bytes) -> None:
+
+class HostileBroker:
+    """Answers every CONNECT with `greeting`, then keeps the socket. With `answer` it hears on and
+    says what that makes of the bytes; one connection only."""
+
+    def __init__(self, greeting: bytes, answer: Answer | None = None) -> None:
         self._greeting = greeting
+        self._answer = answer
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.connections: list[socket.socket] = []
@@ -30,6 +36,8 @@ class HostileBroker:
             try:
                 sock.recv(4096)
                 sock.sendall(self._greeting)
+                while self._answer is not None and (heard := sock.recv(4096)):
+                    sock.sendall(self._answer(heard))
             except OSError:
                 pass  # the client was quicker to go
 
@@ -37,8 +45,10 @@ class HostileBroker:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for sock in self.connections:
+            with contextlib.suppress(OSError):  # the client has gone
+                sock.shutdown(socket.SHUT_RDWR)
             sock.close()
         self._thread.join(10)
 
 
-Make = Callable[[bytes], HostileBroker]
+Make = Callable[..., HostileBroker]

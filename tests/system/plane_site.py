@@ -29,7 +29,7 @@ _ROOT = Path(__file__).parents[2]
 # `user root`: started by root it would become another user, who may not write in FOLDER, and
 # what it should keep would be gone with it. It means nothing to a broker that root did not start.
 _BROKER = """\
-listener {port} 127.0.0.1
+listener {port} HOST
 allow_anonymous true
 set_tcp_nodelay true
 persistence true
@@ -44,6 +44,7 @@ log_type none
 class Broker(Protocol):
     """What a site needs of the broker that it starts."""
 
+    host: str
     port: int
 
     def start(self) -> None: ...
@@ -53,10 +54,15 @@ class Broker(Protocol):
 class PlaneSite:
     """Starts broker and agent; ends everything that it started. Use as a context manager.
 
-    `broker` None: Mosquitto.
+    `broker` None: Mosquitto, at `host`.
     """
 
-    def __init__(self, protocol: Literal["5", "3.1.1"] = "5", broker: Broker | None = None) -> None:
+    def __init__(
+        self,
+        protocol: Literal["5", "3.1.1"] = "5",
+        broker: Broker | None = None,
+        host: str = "127.0.0.1",
+    ) -> None:
         self._stack = ExitStack()
         self.folder = Path(self._stack.enter_context(TemporaryDirectory(prefix="plane-")))
         self.secrets = {kid: secrets.token_bytes(32) for kid in ("ops", "halt")}
@@ -64,11 +70,12 @@ class PlaneSite:
         self.algorithms: dict[str, Algorithm] = {}
         self.write_keyring(0o600)
         self.protocol = protocol
-        config = _BROKER.replace("FOLDER", str(self.folder))
-        self.broker = Mosquitto(self.folder, config) if broker is None else broker
+        config = _BROKER.replace("FOLDER", str(self.folder)).replace("HOST", host)
+        self.broker = Mosquitto(self.folder, config, host) if broker is None else broker
         self.config = self.folder / "agent.toml"
         self.config.write_text(
-            f'[plane]\nid = "{DEVICE}"\nport = {self.broker.port}\nkeepalive_s = 2\n'
+            f'[plane]\nid = "{DEVICE}"\nhost = "{self.broker.host}"\n'
+            f"port = {self.broker.port}\nkeepalive_s = 2\n"
             f'keyring_file = "{self.keyring}"\nprotocol = "{protocol}"\n',
             encoding="utf-8",
         )
@@ -154,7 +161,7 @@ class PlaneSite:
     def client(self, kid: str = "ops") -> DeviceClient:
         """Closed with the site."""
         options = ClientOptions(
-            host="127.0.0.1",
+            host=self.broker.host,
             port=self.broker.port,
             device=DEVICE,
             kid=kid,

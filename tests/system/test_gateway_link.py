@@ -15,12 +15,13 @@ import pytest
 from bench.mosquitto import Mosquitto, free_port
 from edge_agent.core.clock import NS_PER_S, ManualClock, SystemClock
 from edge_agent.gateway import client as client_module
-from edge_agent.gateway.client import CONNECT_DEADLINE_NS, MqttLink
+from edge_agent.gateway.client import ASK_AGAIN_AFTER_NS, CONNECT_DEADLINE_NS, MqttLink
 from edge_agent.gateway.session import LinkOptions
 from tests.system.hostile_broker import (
     CONNACK_5,
     CONNACK_311,
     TAKEN_OVER_5,
+    Answer,
     HostileBroker,
     Make,
 )
@@ -39,8 +40,8 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 def hostile() -> Iterator[Make]:
     brokers: list[HostileBroker] = []
 
-    def make(greeting: bytes) -> HostileBroker:
-        brokers.append(HostileBroker(greeting))
+    def make(greeting: bytes, answer: Answer | None = None) -> HostileBroker:
+        brokers.append(HostileBroker(greeting, answer))
         return brokers[-1]
 
     yield make
@@ -163,6 +164,27 @@ def test_a_connection_without_a_sign_of_life_is_given_up(hostile: Make, start: S
     assert _count(link, "links_silent") == 1
     link.service(time.monotonic_ns() + 60 * NS_PER_S)
     wait_until(lambda: len(fake.connections) == 2, "a new attempt")
+
+
+def test_a_refused_subscription_is_asked_for_again(hostile: Make, start: Start) -> None:
+    mids: list[bytes] = []
+
+    def answer(heard: bytes) -> bytes:
+        """SUBACK: the first time a refusal, then QoS 1."""
+        place = heard.find(b"\x00\x07plant/a")
+        if place < 0:
+            return b""
+        mids.append(heard[place - 2 : place])
+        return b"\x90\x03" + mids[-1] + (b"\x80" if len(mids) == 1 else b"\x01")
+
+    link = start(_options(hostile(CONNACK_311, answer).port))
+    _until(link, lambda: _count(link, "subscriptions_refused") == 1, "refused")
+    link.service(time.monotonic_ns())
+    assert (len(mids), link.listening) == (1, False)  # not at once
+    assert link.last_reason.startswith("plant/a: ")
+    link.service(time.monotonic_ns() + ASK_AGAIN_AFTER_NS)
+    _until(link, lambda: link.listening, "granted")
+    assert (_count(link, "subscriptions"), link.last_reason) == (1, "")
 
 
 def test_the_status_is_the_heartbeat_whose_answer_proves_life(

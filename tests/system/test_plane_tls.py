@@ -91,6 +91,7 @@ def test_the_access_list_lets_a_device_say_everything_and_nobody_else_in_its_nam
 ) -> None:
     topics = topics_of(DEVICE)
     said = [t for leaf, t in topics._asdict().items() if leaf not in FOR_DEVICES]
+    said.append(f"{topics.resp}/desk-1")
     with site.peer_named("plane", "ed/v1/#") as plane:
         site.until(lambda: {m[0] for m in plane.received} >= {topics.status, topics.meta}, "known")
         with site.peer_named(DEVICE) as device, site.peer_named("ahu-8") as other:

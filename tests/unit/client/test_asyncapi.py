@@ -44,9 +44,11 @@ def test_every_key_of_every_payload_is_on_the_page(name: str) -> None:
 
 def test_every_topic_has_a_channel_and_is_on_the_page() -> None:
     channels = {channel["address"] for channel in asyncapi("0")["channels"].values()}
-    assert channels == {*topics_of("{device}"), ALL_STOP}
+    topics = topics_of("{device}")
+    assert channels == {*topics, ALL_STOP, f"{topics.resp}/{{name}}"}
     for address in channels:
-        assert f"| `{address.replace('{device}', '<id>')}` |" in _PAGE, address
+        named = address.replace("{device}", "<id>").replace("{name}", "<name>")
+        assert f"| `{named}` |" in _PAGE, address
 
 
 def test_every_operation_is_on_the_page() -> None:

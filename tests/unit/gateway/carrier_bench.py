@@ -14,7 +14,7 @@ from edge_agent.core.command_ipc import (
 from edge_agent.gateway.client import MqttLink
 from edge_agent.gateway.plane import Carrier, PlaneJob
 from edge_agent.gateway.plane_settings import PlaneSettings
-from edge_agent.gateway.session import Received
+from edge_agent.gateway.session import Received, ReplyTo
 from edge_agent.ports.command_relay import CommandRelay
 from edge_agent.safety.devices.air_handler import ENVELOPE
 
@@ -28,6 +28,7 @@ class PlayedLink:
 
     def __init__(self) -> None:
         self.connected = True
+        self.deaf = False  # has not answered the subscriptions
         self.state = "connected"
         self.last_reason = ""
         self.connection = 1
@@ -35,12 +36,17 @@ class PlayedLink:
         self.coming: list[Received] = []
         self.acked: list[int] = []
         self.published: list[bytes] = []
+        self.copies: list[tuple[str, bytes, bytes]] = []  # topic, payload, correlation
         self.pubacks: list[int] = []
         self.retained: dict[str, bytes] = {}
         self.status = Status(on=False)
 
     def fileno(self) -> int:
         return -1
+
+    @property
+    def listening(self) -> bool:
+        return self.connected and not self.deaf
 
     def service(self, now_ns: int) -> None:
         pass
@@ -57,10 +63,19 @@ class PlayedLink:
         self.acked.append(message.mid)
 
     def publish(
-        self, topic: str, payload: bytes, *, qos: int = 0, retain: bool = False
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int = 0,
+        retain: bool = False,
+        correlation: bytes = b"",
     ) -> int | None:
         if not self.connected:
             return None
+        if topic.startswith(f"{RESP}/"):
+            self.copies.append((topic, payload, correlation))
+            return 0
         if retain:
             self.retained[topic] = payload
             return 0
@@ -119,9 +134,11 @@ class Bench:
         self.step()
         return self.step()
 
-    def receive(self, *numbers: int, retained: bool = False) -> None:
+    def receive(
+        self, *numbers: int, retained: bool = False, reply_to: ReplyTo | None = None
+    ) -> None:
         self.link.coming += [
-            Received(CMD, b"sealed %d" % n, retained, self.now_ns, 1, n) for n in numbers
+            Received(CMD, b"sealed %d" % n, retained, self.now_ns, 1, n, reply_to) for n in numbers
         ]
 
     def count(self, name: str) -> int | str:

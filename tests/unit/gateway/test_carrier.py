@@ -35,6 +35,13 @@ def test_the_session_is_published_when_the_control_process_knows_the_connection(
     )
 
 
+def test_no_session_begins_before_commands_can_be_heard(bench: Bench) -> None:
+    bench.link.deaf = True
+    assert bench.step() == []
+    bench.link.deaf = False
+    assert bench.step() == [LinkUp(1)]
+
+
 def test_each_connection_is_told_anew(bench: Bench) -> None:
     bench.stand()
     bench.link.connection = 2

@@ -1,0 +1,207 @@
+"""Every place where the plane takes bytes from somebody else, as a function of these bytes.
+
+Owns: what must hold whatever the bytes are, and seeds that reach deep. Must not: seek; `plane.py`
+does, with atheris, and a unit test gives each target its seeds. A claim that does not hold is an
+exception, like one that the code under test raises itself.
+"""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, cast
+from unittest.mock import patch
+
+import msgspec
+
+from edge_agent.authority.desired import DesiredState, Site
+from edge_agent.authority.ed25519 import public_of
+from edge_agent.authority.keyring import KEY_BYTES, KeyringDocument, KeyRow, parse_keyring
+from edge_agent.authority.keyring import sign_document as signed
+from edge_agent.authority.operations import OPERATIONS
+from edge_agent.authority.seal import seal
+from edge_agent.authority.topics import ROOT, Topics, topics_of
+from edge_agent.cli_plane import plain
+from edge_agent.client import BrokerOptions, ClientOptions, DeviceClient, FleetClient, Outcome
+from edge_agent.client.connection import Heard
+from edge_agent.core.clock import NS_PER_S
+from edge_agent.core.command_ipc import MAX_COMMAND_DATAGRAM_BYTES, CommandCodec
+from edge_agent.core.errors import ConfigError, TransientError
+from edge_agent.core.ipc import Codec
+from edge_agent.gateway.decode import Cause, SensorDecoder
+from edge_agent.gateway.twins import Twins
+from edge_agent.safety.devices.air_handler import ENVELOPE
+from tests.unit.authority.office import KEYRING, SECRETS, TOPIC, Office, outcome
+from tests.unit.client.played_connection import PlayedConnection
+
+DEVICE: Final = "ahu-7"
+ROOT_SEED: Final = hashlib.sha256(b"root").digest()
+_DESIRED: Final = topics_of(DEVICE).desired
+_SITE: Final = Site(DEVICE, _DESIRED, KEYRING, ENVELOPE, "b1", "enforce", 1.0, frozenset())
+_CODECS: Final = (CommandCodec(), Codec())
+_FORMS: Final = ("number", "json", "msgpack")
+
+
+class Target(NamedTuple):
+    """`seeds`: inputs that reach what random bytes would not."""
+
+    run: Callable[[bytes], None]
+    seeds: tuple[bytes, ...]
+
+
+def _wire(data: bytes) -> None:
+    """Anybody's bytes on `cmd`: nothing that no key has signed is answered or followed."""
+    office = Office()
+    answer = office.hand_in(data)
+    intents, _ = office.tick()
+    if data not in _GENUINE:
+        assert (answer.body, intents) == (b"", [])
+
+
+def _body(data: bytes) -> None:
+    """Whatever the owner of a key has signed: an answer that fits, and no intent without one."""
+    office = Office()
+    answer = office.hand_in(seal(SECRETS["ops"], "ops", TOPIC, data))
+    intents, _ = office.tick()
+    assert len(answer.body) < MAX_COMMAND_DATAGRAM_BYTES // 2
+    assert not intents or outcome(answer).st == "accepted"
+
+
+def _desired(data: bytes) -> None:
+    """The same for a desired document: all of it, or nothing."""
+    state = DesiredState(_SITE, None)
+    said = state.receive(seal(SECRETS["ops"], "ops", _DESIRED, data))
+    intents = state.intents()
+    assert state.report() is not None
+    assert said == "applied" or not intents
+    state.receive(data)
+    assert said == "applied" or state.kept is None
+
+
+def _keyring(data: bytes) -> None:
+    """A keyring file, signed or not: keys of 32 bytes and at least one role, or ConfigError."""
+    for root in (b"", public_of(ROOT_SEED)):
+        try:
+            keyring = parse_keyring(data, DEVICE, "keyring.json", root)
+        except ConfigError:
+            continue
+        for key in keyring.keys.values():
+            assert len(key.material) == KEY_BYTES
+            assert key.roles
+
+
+def _reading(data: bytes) -> None:
+    """A payload of a sensor, or of the state of an actuator; the first byte says of which kind."""
+    kind = data[0] if data else 0
+    decoder = SensorDecoder(
+        channel=0,
+        name="c",
+        topic="t",
+        form=cast("Any", _FORMS[kind % 3]),
+        path=("a", "b") if kind & 4 else (),
+        scale=1.0,
+        offset=0.0,
+        counts_per_unit=100,
+        is_bool=bool(kind & 8),
+        words=("OFF", "ON") if kind & 16 else None,
+    )
+    assert isinstance(decoder.decode(data[1:]), int | Cause)
+
+
+def _datagram(data: bytes) -> None:
+    """Between the processes, where one may be in wrong hands, and our own status topic."""
+    commands, records = _CODECS
+    commands.to_control(data)
+    commands.to_gateway(data)
+    records.from_gateway(data)
+    records.from_control(data)
+    Twins("r1").hear(data, 1, 1)
+
+
+def _told(data: bytes) -> None:
+    """What a device in wrong hands tells its plane, on the topic that the first byte says."""
+    leaf = Topics._fields[data[0] % len(Topics._fields)] if data else "status"
+    heard = Heard(f"{ROOT}/{DEVICE}/{leaf}", data[1:], retained=False, stamp_ns=NS_PER_S)
+    options = {"host": "h", "port": 1, "device": DEVICE, "kid": "ops", "secret": SECRETS["ops"]}
+    with patch("edge_agent.client.device.Connection", PlayedConnection):
+        device = DeviceClient(ClientOptions(**options))  # type: ignore[arg-type]
+    with patch("edge_agent.client.fleet.Connection", PlayedConnection):
+        fleet = FleetClient(BrokerOptions(host="h", port=1), Topics._fields)
+    for client in (device, fleet):
+        cast("PlayedConnection", client._connection).coming.append(heard)
+        for said in client.listen(0.0):
+            things = said if isinstance(said, tuple) else (said,)
+            for thing in things:  # as `edge-agent ctl --json` prints them, and without
+                json.dumps(plain(thing), sort_keys=True)
+                str(thing.sentence() if isinstance(thing, Outcome) else thing)
+    with contextlib.suppress(TransientError):
+        device.command("ping", within_s=0.0)
+
+
+def _packed(op: str, **args: object) -> bytes:
+    return msgspec.msgpack.encode(Office().body(op, args=args))
+
+
+def _documents() -> tuple[bytes, ...]:
+    rows = (
+        KeyRow(kid="ops", secret="MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=", roles=("cmd",)),
+        KeyRow(kid="s", public="MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=", roles=("stop",)),
+    )
+    document = KeyringDocument(ver=1, device=DEVICE, keys=rows)
+    return msgspec.json.encode(document), msgspec.json.encode(signed(document, ROOT_SEED))
+
+
+_GENUINE: Final = frozenset(Office().sealed(op) for op in OPERATIONS)
+_BODIES: Final = (
+    *(_packed(op) for op in OPERATIONS),
+    _packed("arm", within_s=5.0),
+    _packed("set-goal", channel="supply_setpoint", value=16.5),
+    _packed("set-goal", channel="supply_setpoint", low=14.0, high=17),
+    _packed("manual", channel="outdoor_damper", value=40.0, lease_s=10),
+    _packed("mode", control="monitor"),
+    _packed("query", id="c1"),
+)
+_WISHES: Final = tuple(
+    msgspec.msgpack.encode({"dev": DEVICE, "ver": 3, "by": "alice", "set": wanted})
+    for wanted in (
+        {},
+        {"goal.supply_setpoint": 16.5, "control": "monitor", "telemetry_rate_hz": 5},
+        {"goal.supply_setpoint": 95},
+    )
+)
+_STATUS: Final = {"on": True, "boot": "b", "sess": "s", "agent": "0", "run": "r"}
+_EVENT: Final = {
+    "boot": "b", "seq": 1, "at": 1, "utc_ms": 1, "kind": "trip", "sev": "alarm", "data": {},
+}  # fmt: skip
+_ANSWER: Final = {"id": "c1", "st": "rejected", "boot": "b", "seq": 1, "at": 1, "why": {}}
+TARGETS: Final[Mapping[str, Target]] = MappingProxyType(
+    {
+        "wire": Target(_wire, tuple(_GENUINE)),
+        "body": Target(_body, _BODIES),
+        "desired": Target(_desired, _WISHES),
+        "keyring": Target(_keyring, _documents()),
+        "reading": Target(
+            _reading,
+            (
+                b"\x0021.5",
+                b"\x10ON",
+                b'\x05{"a":{"b":21.5}}',
+                b"\x06\x81\xa1a\x81\xa1b\xcb" + bytes(8),
+            ),
+        ),
+        "datagram": Target(_datagram, (b"\x92\x01\x01", *_BODIES[:2])),
+        "told": Target(
+            _told,
+            (
+                b"\x00" + msgspec.msgpack.encode(_STATUS),
+                b"\x01" + msgspec.msgpack.encode(_ANSWER),
+                b"\x00" + msgspec.msgpack.encode({"on": True}),
+                b"\x01" + msgspec.msgpack.encode(_ANSWER | {"data": {"x": {1: 2, "a": 3}}}),
+                b"\x01" + msgspec.msgpack.encode(_ANSWER | {"data": {"x": {(1, 2): 3}}}),
+                b"\x05" + msgspec.msgpack.encode(_EVENT),
+                b"\x06" + seal(SECRETS["ops"], "ops", _DESIRED, _WISHES[1]),
+            ),
+        ),
+    }
+)
