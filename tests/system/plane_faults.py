@@ -3,7 +3,8 @@
     python -m tests.system.plane_faults [--results 1000] [--kills 200] [--outage-s 10]
 
 Owns: the commands, the faults and the account. `make plane-faults` runs all of it, the tests a
-few. Every process is real; SIGKILL is the only end they get.
+few. Every process is real, the broker with the shipped configuration; SIGKILL is the only end
+they get.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from edge_agent.client import (
 )
 from edge_agent.recording.reader import SegmentReader, segments
 from tests.system.plane_site import PlaneSite
+from tests.system.tls_site import TlsSite
 
 FAULTS = ("broker", "device", "both", "gateway")
 PER_ROUND = 25
@@ -81,7 +83,8 @@ class Trial:
         self._outage_s = outage_s
         self._tripped = False
         self._count = 0
-        options = BrokerOptions(host=site.broker.host, port=site.broker.port, name="witness")
+        where = site.broker
+        options = BrokerOptions(host=where.host, port=where.port, name="witness", tls=site.tls)
         self._fleet = FleetClient(options, ("evt",))
         self.ops: DeviceClient = site.client()
 
@@ -204,7 +207,7 @@ def faulty(found: Mapping[str, int]) -> bool:
 
 def run(results: int, kills: int, outage_s: float, seed: int) -> dict[str, int]:
     """Commands under every kind of fault, then random kills; the account of all."""
-    with PlaneSite() as site:
+    with TlsSite() as site:
         trial = Trial(quick(site), seed, outage_s)
         rng = random.Random(seed + 1)
         for number in range(-(-results // PER_ROUND)):

@@ -18,7 +18,7 @@ import msgspec
 from edge_agent.client import DeviceClient, Outcome
 from tests.system.lossy_wire import FAIR, HERE, NAMESPACE, Weather, Wire, lossy_wire
 from tests.system.plane_faults import ANSWER_S, Trial, faulty, held_back, quick
-from tests.system.plane_site import PlaneSite
+from tests.system.tls_site import TlsSite
 
 KEEPALIVE_S: Final = 3
 # Of silence: the board twice its keepalive and 2 s of a busy machine; the broker one and a half,
@@ -44,8 +44,9 @@ OUTAGES: Final = {
 }
 
 
-class BoardSite(PlaneSite):
-    """The agent at the far end of the wire, with a keepalive that a short outage outlasts."""
+class BoardSite(TlsSite):
+    """The agent at the far end of the wire, the shipped broker at this one; a keepalive that a
+    short outage outlasts."""
 
     def __init__(self) -> None:
         super().__init__(host=HERE)

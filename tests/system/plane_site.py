@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -72,13 +73,9 @@ class PlaneSite:
         self.protocol = protocol
         config = _BROKER.replace("FOLDER", str(self.folder)).replace("HOST", host)
         self.broker = Mosquitto(self.folder, config, host) if broker is None else broker
+        self.tls: ssl.SSLContext | None = None  # of the clients
         self.config = self.folder / "agent.toml"
-        self.config.write_text(
-            f'[plane]\nid = "{DEVICE}"\nhost = "{self.broker.host}"\n'
-            f"port = {self.broker.port}\nkeepalive_s = 2\n"
-            f'keyring_file = "{self.keyring}"\nprotocol = "{protocol}"\n',
-            encoding="utf-8",
-        )
+        self.write_config()
         self.state = self.folder / "state"
         self.err = self.folder / "agent.err"
         self._clients: list[DeviceClient] = []
@@ -110,6 +107,15 @@ class PlaneSite:
         ]
         self.keyring.write_text(json.dumps({"ver": 1, "device": DEVICE, "keys": rows}))
         self.keyring.chmod(mode)
+
+    def write_config(self, more: str = "") -> None:
+        """The agent's; `more` goes to its plane section."""
+        self.config.write_text(
+            f'[plane]\nid = "{DEVICE}"\nhost = "{self.broker.host}"\n'
+            f"port = {self.broker.port}\nkeepalive_s = 2\n"
+            f'keyring_file = "{self.keyring}"\nprotocol = "{self.protocol}"\n{more}',
+            encoding="utf-8",
+        )
 
     def start(self) -> Self:
         self.broker.start()
@@ -169,6 +175,7 @@ class PlaneSite:
             by="tester",
             algorithm=self.algorithms.get(kid, "hmac"),
             protocol=self.protocol,
+            tls=self.tls,
         )
         self._clients.append(DeviceClient(options))
         return self._clients[-1]

@@ -6,59 +6,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bench.mosquitto import Mosquitto
 from edge_agent.authority.topics import ALL_STOP, topics_of
 from edge_agent.client import ClientOptions, DeviceClient
 from edge_agent.core.errors import ConfigError, TransientError
 from edge_agent.service.tls import tls_context
 from tests.system.certificates import Authority
-from tests.system.mqtt_peer import MqttPeer
-from tests.system.plane_site import DEVICE, PlaneSite
+from tests.system.plane_site import DEVICE
+from tests.system.tls_site import TlsSite
 
 pytestmark = pytest.mark.xdist_group("whole-agent")
 FOR_DEVICES = ("cmd", "desired")  # what a plane writes and a device reads
-_SHIPPED = Path(__file__).parents[2] / "deploy" / "mosquitto"
-
-
-class TlsSite(PlaneSite):
-    """A site whose broker runs the shipped configuration with this test's certificates."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.authority_of_names = Authority(self.folder)
-        self.authority_of_names.issue("broker", san="IP:127.0.0.1")
-        text = (_SHIPPED / "mosquitto.conf").read_text(encoding="utf-8")
-        text = text.replace("listener 8883", "listener {port} 127.0.0.1")
-        text = text.replace("/etc/mosquitto/plane/acl", str(_SHIPPED / "acl"))
-        text = text.replace("/etc/mosquitto/plane", str(self.folder))
-        text = text.replace("/var/lib/mosquitto/", f"{self.folder}/")
-        self.broker = Mosquitto(self.folder, f"{text}\nuser root\nlog_type none\n")
-        crt, key = self.authority_of_names.issue(DEVICE)
-        self.config.write_text(
-            f'[plane]\nid = "{DEVICE}"\nport = {self.broker.port}\n'
-            f'keyring_file = "{self.keyring}"\nca_file = "{self.folder}/ca.crt"\n'
-            f'cert_file = "{crt}"\nkey_file = "{key}"\n',
-            encoding="utf-8",
-        )
-
-    def client_named(self, name: str) -> DeviceClient:
-        crt, key = self.authority_of_names.issue(name)
-        options = ClientOptions(
-            host="127.0.0.1",
-            port=self.broker.port,
-            device=DEVICE,
-            kid="ops",
-            secret=self.secrets["ops"],
-            tls=tls_context(str(self.folder / "ca.crt"), str(crt), str(key)),
-        )
-        self._clients.append(DeviceClient(options))
-        return self._clients[-1]
-
-    def peer_named(self, name: str, *topics: str) -> MqttPeer:
-        """A plain client with a certificate of this name."""
-        crt, key = self.authority_of_names.issue(name)
-        tls = tls_context(str(self.folder / "ca.crt"), str(crt), str(key))
-        return MqttPeer(self.broker.port, *topics, tls=tls)
 
 
 @pytest.fixture(scope="module")
