@@ -45,6 +45,7 @@ from edge_agent.service.log import Level, Log, ModeLog
 from edge_agent.service.notify import TickNotifier, open_notifier
 from edge_agent.service.starts import StartCount, machine_boot
 from edge_agent.service.status import TickStats, status_document
+from edge_agent.service.upgrade import rolled_back
 
 STATUS_EVERY_NS = NS_PER_S
 _CONTROL_WORDS: Mapping[str, str] = {
@@ -223,7 +224,7 @@ def _control(settings: Settings, trip: Trip | None, arm: bool, gateway_command: 
     log = Log(clock)
     granted = realtime.set_up(config.loop.realtime_priority)
     facts: dict[str, Any] = {"boot": boot, "version": __version__, "safe_mode": safe_mode}
-    facts |= {"hashes": hashes, "realtime": granted}
+    facts |= {"hashes": hashes, "realtime": granted, "upgrade": rolled_back()}
     operator = loop.Operator(settings.envelope, arm)
     children = {"gateway_process": ChildProcess(gateway_command)} if gateway_command else {}
     _stop_on_signals(operator, (*children.values(), notifier))
