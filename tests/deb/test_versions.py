@@ -16,7 +16,7 @@ import pytest
 SCRIPT = Path(__file__).parents[2] / "deploy" / "deb" / "versions"
 UNITS = ("edge-agent", "edge-agent-gateway")
 COUNTED = ("cp", "mv", "ln", "rm", "sync", "mkdir", "systemctl")
-UPGRADE_CUTS, BACK_CUTS = range(1, 33), range(1, 19)  # the last of each comes after the end
+UPGRADE_CUTS, BACK_CUTS = range(1, 33), range(1, 27)  # the last of each comes after the end
 # A copy is cut in the middle, when its folder is there and nothing is in it.
 _WRAPPER = """#!/bin/sh
 count=$(($(cat {count}) + 1)); echo $count >{count}
@@ -129,9 +129,7 @@ def test_a_first_installation_starts_nothing_and_is_on_no_trial(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("cut_at", UPGRADE_CUTS)
-def test_an_upgrade_that_is_cut_off_leaves_one_whole_version(
-    machine: Machine, cut_at: int
-) -> None:
+def test_an_upgrade_that_is_cut_off_leaves_one_whole_version(machine: Machine, cut_at: int) -> None:
     machine.unpack("2.0")
     machine.run("install", "2.0", cut_at=cut_at)
     machine.current()
@@ -154,7 +152,7 @@ def test_a_way_back_that_is_cut_off_ends_with_the_old_version(
 ) -> None:
     machine.unpack("2.0")
     machine.run("install", "2.0")
-    _note_three_cuts(machine)
+    _note_two_cuts_and_a_watch(machine)
     machine.run("boot", cut_at=cut_at)
     machine.current()
     machine.run("boot")
@@ -169,13 +167,25 @@ def test_the_last_cut_of_both_comes_after_their_end(machine: Machine) -> None:
     """Or the two tests above would not have cut at every command."""
     machine.unpack("2.0")
     assert machine.run("install", "2.0", cut_at=UPGRADE_CUTS[-1])
-    _note_three_cuts(machine)
+    _note_two_cuts_and_a_watch(machine)
     assert machine.run("boot", cut_at=BACK_CUTS[-1])
 
 
-def _note_three_cuts(machine: Machine) -> None:
+def _note_two_cuts_and_a_watch(machine: Machine, boot: str = "another") -> None:
     trial = machine.notes / "trial"
-    trial.write_text(trial.read_text("utf-8").replace("CUTS=0", "CUTS=3"), "utf-8")
+    text = trial.read_text("utf-8").replace("CUTS=0", "CUTS=2")
+    trial.write_text(text.replace("WATCHED=", f"WATCHED={boot}"), "utf-8")
+
+
+def test_a_judge_that_is_started_again_is_no_cut(machine: Machine) -> None:
+    machine.unpack("2.0")
+    machine.run("install", "2.0")
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    for watched in (boot, ""):  # in this boot; or a shutdown that told it to end
+        _note_two_cuts_and_a_watch(machine, watched)
+        machine.run("boot")
+        assert machine.note("trial")["CUTS"] == "2"
+        machine.run("install", "2.0")
 
 
 def test_what_ran_runs_again_also_when_a_disk_is_full_half_way(machine: Machine) -> None:

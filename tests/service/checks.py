@@ -8,7 +8,7 @@ import contextlib
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.service import faults, sandboxes
@@ -42,13 +42,18 @@ SECOND: tuple[Check, ...] = (faults.it_comes_back_after_a_power_cut,)
 
 
 def main() -> int:
-    second = (OUT / "in-mid-run").exists()
+    return run_checks(FIRST, SECOND, (CONTROL, GATEWAY))
+
+
+def run_checks(first: Sequence[Check], second: Sequence[Check], units: Sequence[str]) -> int:
+    """Those of this boot, each with its line; the first boot does not end by itself."""
+    booted_before = (OUT / "in-mid-run").exists()
     board = Board()
     with (OUT / "checks.log").open("a", buffering=1, encoding="utf-8") as log:
-        for check in SECOND if second else FIRST:
+        for check in second if booted_before else first:
             log.write(verdict(check, board))
-    keep_the_journal("second" if second else "first")
-    if second:
+    keep_the_journal("second" if booted_before else "first", units)
+    if booted_before:
         (OUT / "done").touch()
         return 0
     (OUT / "in-mid-run").touch()
@@ -71,8 +76,8 @@ def verdict(check: Check, board: Board) -> str:
     return f"ok   {name}: {words} ({time.monotonic() - began_s:.1f} s)\n"
 
 
-def keep_the_journal(part: str) -> None:
-    for unit in (CONTROL, GATEWAY):
+def keep_the_journal(part: str, units: Sequence[str]) -> None:
+    for unit in units:
         text = run("journalctl", "--unit", unit, "--boot", "--output=short-monotonic")
         (OUT / f"{part}-{unit}.log").write_text(text + "\n", encoding="utf-8")
 
