@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.service import faults, sandboxes
+from tests.service import faults, reloads, sandboxes
 from tests.service.board import CONTROL, GATEWAY, OUT, Board, FailedError, run
 
 Check = Callable[[Board], str]
@@ -26,6 +26,8 @@ FIRST: tuple[Check, ...] = (
     sandboxes.the_kinds_of_device_are_enforced,
     sandboxes.addresses_are_enforced,
     faults.a_keyring_comes_as_a_credential,
+    reloads.a_bad_configuration_is_not_taken,
+    reloads.a_good_one_is_taken_through_safe,
     faults.control_is_killed,
     faults.gateway_is_killed,
     faults.control_hangs,
