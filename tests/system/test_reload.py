@@ -5,15 +5,20 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edge_agent.core.errors import EXIT_CONFIG, EXIT_OK, EXIT_TRANSIENT
 from edge_agent.recording.reader import SegmentReader, segments
 from tests.system.mqtt_peer import MqttPeer
+from tests.system.plane_site import PlaneSite
 from tests.system.whole_agent import SAFE, Site
 
+pytestmark = pytest.mark.xdist_group("whole-agent")
+
 WITHIN_S = 90.0
+TICKS_TO_ARM = 20  # it would have begun with the first
 STRICTER = "[limits.cooling_valve]\nmax = 50.0\n"
 
 
@@ -111,6 +116,35 @@ def test_what_was_not_armed_is_not_armed_by_it(site: Site) -> None:
     assert edge_agent(site, "reload").returncode == EXIT_OK
     assert site.control()["boot"] != boot
     assert site.control()["mode"] == "SAFE"
+
+
+class ArmedAtEveryStart(PlaneSite):
+    """As with `EDGE_AGENT_RUN_OPTIONS=--arm`."""
+
+    def command_line(self) -> list[str]:
+        return [*super().command_line(), "--arm"]
+
+
+def control(site: PlaneSite) -> dict[str, Any]:
+    """Empty before the first answer."""
+    return dict(site.status().get("control") or {})
+
+
+def test_what_a_person_has_disarmed_is_not_armed_by_it_even_with_arm() -> None:
+    with ArmedAtEveryStart().start() as site:
+        site.until(lambda: control(site).get("mode") == "ACTIVE", "it drives")
+        assert site.client().command("disarm", within_s=30).data["mode"] == "SAFE"
+        boot = control(site)["boot"]
+        text = site.config.read_text("utf-8")
+        site.config.write_text(f"{text}\n{STRICTER}", encoding="utf-8")
+        command = [sys.executable, "-m", "edge_agent", "reload", "--config", str(site.config)]
+        command += ["--state-dir", str(site.state)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+        assert done.returncode == EXIT_OK, done.stderr
+        site.until(lambda: control(site)["ticks"]["ticks"] > TICKS_TO_ARM, "time to arm")
+        after = control(site)
+        assert after["boot"] != boot
+        assert after["mode"] == "SAFE"
 
 
 def test_where_nobody_runs_there_is_nobody_to_tell(tmp_path: Path) -> None:
