@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# The Debian package on a real systemd: installed with apt's own dpkg in a booted Debian 12, then
+# The Debian package on a real systemd: installed with apt's own dpkg in a booted Debian, then
 # upgraded to good versions and to broken ones, cut off in a trial, booted again, removed. What
 # holds is in tests/service/upgrades.py. Needs root, and `.ci/system-packages service`.
+#     make deb PYTHON_OF_DEB=3.13 && SUITE=trixie tests/service/run_upgrade.sh      on Debian 13
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 PATH="$PATH:/usr/sbin:/sbin"
-BUILD="$PWD/build/service/bookworm"
+SUITE="${SUITE:-bookworm}"
+BUILD="$PWD/build/service/$SUITE"
 ROOT="$BUILD/upgrade-root"
 OUT="$BUILD/upgrade-out"
 MACHINE=edge-agent-upgrade
@@ -13,7 +15,7 @@ DEBS="$ROOT/opt/checks/debs"
 . tests/service/container.sh
 [ "$(id -u)" -eq 0 ] || { echo "This needs root: it makes a file system and boots it." >&2; exit 1; }
 mkdir -p "$BUILD"
-debian_base bookworm
+debian_base "$SUITE"
 
 first="$(ls build/deb/edge-autonomy_*_"$(dpkg --print-architecture)".deb | tail -n 1)"
 VERSION="$(dpkg-deb --field "$first" Version)"
