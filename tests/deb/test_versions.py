@@ -198,6 +198,26 @@ def test_what_ran_runs_again_also_when_a_disk_is_full_half_way(machine: Machine)
     assert machine.calls("start --no-block edge-agent edge-agent-gateway")
 
 
+def test_a_disk_that_takes_no_note_does_not_keep_a_version_that_does_not_hold(
+    machine: Machine,
+) -> None:
+    machine.unpack("2.0")
+    machine.run("install", "2.0")
+    (machine.notes / "outcome.new").mkdir()  # so that nothing can be written there
+    machine.run("back")
+    assert machine.current() == "1.0"
+    assert not machine.note("trial")
+
+
+def test_an_upgrade_that_cannot_be_noted_does_not_begin(machine: Machine) -> None:
+    machine.unpack("2.0")
+    (machine.notes / "trial.new").mkdir()
+    with pytest.raises(AssertionError, match=r"trial\.new"):
+        machine.run("install", "2.0")
+    assert machine.current() == "1.0"
+    assert machine.calls("start --no-block edge-agent edge-agent-gateway")
+
+
 def test_two_upgrades_in_a_row_go_back_to_the_version_that_held(machine: Machine) -> None:
     for version in ("2.0", "3.0"):
         machine.unpack(version)
