@@ -63,8 +63,9 @@ from edge_agent.cli import main
 sys.exit(main())
 PYTHON
 chmod 755 "$PACKAGE/bin/edge-agent"
-ln -s current/bin "$TREE/opt/edge-agent/bin"
-mkdir -p "$TREE/usr/bin" && ln -s /opt/edge-agent/bin/edge-agent "$TREE/usr/bin/edge-agent"
+mkdir -p "$TREE/opt/edge-agent/bin" "$TREE/usr/bin"
+ln -s ../current/bin/edge-agent "$TREE/opt/edge-agent/bin/edge-agent"
+ln -s /opt/edge-agent/bin/edge-agent "$TREE/usr/bin/edge-agent"
 install -D -m 755 deploy/deb/versions "$TREE/usr/lib/edge-autonomy/versions"
 
 place() { # FOLDER FILE...: those that are there

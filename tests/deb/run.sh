@@ -33,7 +33,7 @@ old="$(ls "$BUILD"/edge-autonomy_*_"$(dpkg --print-architecture)".deb | grep -v 
 new="$(ls "$BUILD"/upgrade/edge-autonomy_*.deb)"
 cp "$old" "$ROOT/old.deb"; cp "$new" "$ROOT/new.deb"
 
-mkdir -p "$ROOT/opt/edge-agent/bin"
+mkdir "$ROOT/opt/edge-agent" && touch "$ROOT/opt/edge-agent/pyvenv.cfg"
 inside dpkg --install /old.deb >"$BUILD/install.log" 2>&1 && fail "over an environment made by hand"
 grep -q 'was installed by hand' "$BUILD/install.log" || fail "the refusal says why"
 rm -r "$ROOT/opt/edge-agent"
@@ -53,7 +53,7 @@ claim "two users, and the state folder is the agent's own"
 inside edge-agent doctor >"$BUILD/doctor.txt" || { cat "$BUILD/doctor.txt"; fail doctor; }
 claim "the doctor finds nothing that fails"
 inside sh -c 'echo "print(\"found\")" >/opt/edge-agent/site/own_device.py'
-inside /opt/edge-agent/bin/python3 -m own_device | grep -q found || fail "a package of one's own"
+inside /opt/edge-agent/current/bin/python3 -m own_device | grep -q found || fail "a package of one's own"
 claim "a package of one's own device is found"
 inside systemd-analyze verify --recursive-errors=no --man=no edge-agent.service edge-agent-gateway.service \
     || fail "units"
@@ -67,7 +67,7 @@ inside grep -q '# mine' /etc/edge-agent/agent.toml || fail "configuration after 
 [ "$(inside readlink /opt/edge-agent/current)" = "versions/$(version "$new")" ] || fail "what runs"
 [ "$(inside readlink /opt/edge-agent/previous)" = "versions/$(version "$old")" ] || fail "what ran"
 inside /opt/edge-agent/previous/bin/edge-agent --version >/dev/null || fail "the version before runs"
-inside /opt/edge-agent/bin/python3 -m own_device | grep -q found || fail "own package after an upgrade"
+inside /opt/edge-agent/current/bin/python3 -m own_device | grep -q found || fail "own package after an upgrade"
 grep -q 'nothing was started' "$BUILD/upgrade.log" && fail "an upgrade is no first installation"
 inside edge-agent sim --duration 5 --state-dir /tmp/sim >/dev/null
 claim "an upgrade keeps state, configuration and the version before, and runs"

@@ -19,7 +19,7 @@ COUNTED = ("cp", "mv", "ln", "rm", "sync", "mkdir", "systemctl")
 UPGRADE_CUTS, BACK_CUTS = range(1, 33), range(1, 27)  # the last of each comes after the end
 # A copy is cut in the middle, when its folder is there and nothing is in it.
 _WRAPPER = """#!/bin/sh
-count=$(($(cat {count}) + 1)); echo $count >{count}
+read -r count <{count}; count=$((count + 1)); echo $count >{count}
 if [ $count -eq {cut_at} ]; then
     if [ {name} = cp ]; then
         for last; do :; done
@@ -44,10 +44,11 @@ class Machine:
         self.notes = self.root / "var" / "lib" / "edge-autonomy"
         self.units = self.root / "usr" / "lib" / "systemd" / "system"
         self.log = folder / "systemctl.log"
-        self._count, self._bin = folder / "count", folder / "bin"
-        for path in (self.units, self.root / "run/systemd/system", self._bin):
+        self._count, self._counting = folder / "count", folder / "counting"
+        self._systemctl = folder / "stand-in" / "systemctl"
+        running = self.root / "run/systemd/system"
+        for path in (self.units, running, self._counting, self._systemctl.parent):
             path.mkdir(parents=True)
-        self._systemctl = folder / "systemctl"
         self._systemctl.write_text(_SYSTEMCTL.format(log=self.log, state=state), "utf-8")
         self._systemctl.chmod(0o755)
 
@@ -63,15 +64,12 @@ class Machine:
             (package / name).chmod(0o755)
 
     def run(self, *words: str, cut_at: int = 0) -> bool:
-        """Whether it came to its end."""
-        self._count.write_text("0", "ascii")
-        for name in COUNTED:
-            real = self._systemctl if name == "systemctl" else shutil.which(name)
-            wrapper = self._bin / name
-            values = {"count": self._count, "cut_at": cut_at, "name": name, "real": real}
-            wrapper.write_text(_WRAPPER.format(**values, mkdir=shutil.which("mkdir")), "utf-8")
-            wrapper.chmod(0o755)
-        environment = {"PATH": f"{self._bin}:/usr/bin:/bin", "EDGE_AUTONOMY_ROOT": str(self.root)}
+        """Whether it came to its end; `cut_at` 0: nothing cuts it off."""
+        path = f"{self._systemctl.parent}:/usr/bin:/bin"
+        if cut_at:
+            self._count_to(cut_at)
+            path = f"{self._counting}:{path}"
+        environment = {"PATH": path, "EDGE_AUTONOMY_ROOT": str(self.root)}
         done = subprocess.run(
             ["/bin/sh", SCRIPT, *words],
             env=environment,
@@ -83,6 +81,15 @@ class Machine:
         )
         assert done.returncode in {0, -9}, done.stderr
         return done.returncode == 0
+
+    def _count_to(self, cut_at: int) -> None:
+        self._count.write_text("0\n", "ascii")
+        for name in COUNTED:
+            real = self._systemctl if name == "systemctl" else shutil.which(name)
+            wrapper = self._counting / name
+            values = {"count": self._count, "cut_at": cut_at, "name": name, "real": real}
+            wrapper.write_text(_WRAPPER.format(**values, mkdir=shutil.which("mkdir")), "utf-8")
+            wrapper.chmod(0o755)
 
     def current(self) -> str:
         """The version that would run, which is there as a whole."""
