@@ -32,7 +32,9 @@ rm -rf "$TREE" && mkdir -p "$SITE" "$PACKAGE/bin" "$TREE/DEBIAN"
 wheels() { "$BIN/python" -m pip --disable-pip-version-check --no-input --quiet "$@"; }
 # The markers of the lock are judged by pip's own interpreter; the lines of another are left out.
 "$BIN/python" deploy/deb/lock_for.py "$PYTHON" requirements.lock >"build/deb/$NAME.lock"
+# For the same reason it would refuse a wheel that this interpreter is too old for.
 wheels install --no-deps --require-hashes --only-binary :all: --implementation cp \
+    --ignore-requires-python \
     --python-version "$PYTHON" --platform "manylinux_2_28_$machine" \
     --platform "manylinux_2_27_$machine" --platform "manylinux_2_17_$machine" \
     --platform "manylinux2014_$machine" --target "$SITE" -r "build/deb/$NAME.lock"
