@@ -195,7 +195,7 @@ def run_control(settings: Settings, *, arm: bool, gateway_command: list[str]) ->
     operator = loop.Operator(settings.envelope, arm)
     try:
         trip = inherited_trip(settings, starts)
-        code = _control(settings, trip, operator, (notifier, gateway_command))
+        code = _control(settings, trip, operator, notifier, gateway_command)
     except EdgeAgentError:
         starts.refused()
         raise
@@ -209,10 +209,10 @@ def _control(
     settings: Settings,
     trip: Trip | None,
     operator: loop.Operator,
-    outside: tuple[Notifier, list[str]],
+    notifier: Notifier,
+    gateway_command: list[str],
 ) -> int:
     """One run, from its parts to its last word; `trip`: one that nobody has reset."""
-    notifier, gateway_command = outside
     clock = SystemClock()
     config = settings.config
     safe_mode = is_safe_mode(trip)
