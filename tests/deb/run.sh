@@ -55,7 +55,8 @@ claim "the doctor finds nothing that fails"
 inside sh -c 'echo "print(\"found\")" >/opt/edge-agent/site/own_device.py'
 inside /opt/edge-agent/current/bin/python3 -m own_device | grep -q found || fail "a package of one's own"
 claim "a package of one's own device is found"
-inside systemd-analyze verify --recursive-errors=no --man=no edge-agent.service edge-agent-gateway.service \
+inside systemd-analyze verify --recursive-errors=no --man=no edge-agent.service \
+    edge-agent-gateway.service edge-agent-trial.service \
     || fail "units"
 claim "the installed units are valid"
 
