@@ -23,7 +23,7 @@ DEVICE_LIBRARY := firmware_bridge/device/targets/host/libeb1.so
 GUARDED := edge_agent/safety/*,firmware_bridge/*
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test link-faults plane-faults plane-netfaults differential prove bench model mutate lint format types unit coverage lock clean system-packages firmware pico bench-link corrupt fuzz fuzz-plane test-arm64 test-service test-clusters deb test-deb
+.PHONY: help sim test link-faults plane-faults plane-netfaults differential prove bench model mutate lint format types unit coverage lock clean system-packages firmware pico bench-link corrupt fuzz fuzz-plane test-arm64 test-service test-clusters deb test-deb test-upgrade
 
 help:  ## this list
 	@echo "edge-autonomy: a quantized model holds a real machine inside a hard-coded envelope"
@@ -100,6 +100,10 @@ test-deb: $(VENV)/.test  ## the package in a fresh Debian 12: install, run, upgr
 	mkdir -p build/deb/upgrade && mv build/deb/edge-autonomy_*.deb build/deb/upgrade
 	BIN=$(BIN) PYTHON=3.11 bash deploy/deb/build.sh
 	bash tests/deb/run.sh
+
+test-upgrade: $(VENV)/.test deb  ## the package on a real systemd: upgrades that hold, that do not, that are cut off (root)
+	@bash .ci/system-packages service
+	bash tests/service/run_upgrade.sh
 
 bench: $(VENV)/.test $(DEVICE_LIBRARY)  ## measure the control process beside a hand-written loop
 	$(BIN)/python bench/envelope.py

@@ -39,12 +39,15 @@ from edge_agent.inference.manifest import Manifest, features_of, load_manifest
 from edge_agent.ports.gateway_relay import GatewayRelay
 from edge_agent.ports.protocol import Port
 from edge_agent.service import realtime
+from edge_agent.service.again import AGAIN, start_again
 from edge_agent.service.child import ChildProcess
+from edge_agent.service.last_good import keep_last_good
 from edge_agent.service.latch import Trip, TripLatch, latch_path, require_writable
 from edge_agent.service.log import Level, Log, ModeLog
-from edge_agent.service.notify import TickNotifier, open_notifier
+from edge_agent.service.notify import Notifier, TickNotifier, open_notifier
 from edge_agent.service.starts import StartCount, machine_boot
 from edge_agent.service.status import TickStats, status_document
+from edge_agent.service.upgrade import rolled_back
 
 STATUS_EVERY_NS = NS_PER_S
 _CONTROL_WORDS: Mapping[str, str] = {
@@ -188,18 +191,28 @@ def run_control(settings: Settings, *, arm: bool, gateway_command: list[str]) ->
     """
     require_writable(latch_path(state_folder(settings)))
     starts = StartCount(state_folder(settings), machine_boot(), SystemClock().now_ns())
+    notifier = open_notifier(os.environ)
+    operator = loop.Operator(settings.envelope, arm)
     try:
-        code = _control(settings, inherited_trip(settings, starts), arm, gateway_command)
+        trip = inherited_trip(settings, starts)
+        code = _control(settings, trip, operator, notifier, gateway_command)
     except EdgeAgentError:
         starts.refused()
         raise
     starts.ended()
+    if operator.again:
+        start_again(notifier, () if operator.driving else ("--no-arm",))
     return code
 
 
-def _control(settings: Settings, trip: Trip | None, arm: bool, gateway_command: list[str]) -> int:
+def _control(
+    settings: Settings,
+    trip: Trip | None,
+    operator: loop.Operator,
+    notifier: Notifier,
+    gateway_command: list[str],
+) -> int:
     """One run, from its parts to its last word; `trip`: one that nobody has reset."""
-    notifier = open_notifier(os.environ)
     clock = SystemClock()
     config = settings.config
     safe_mode = is_safe_mode(trip)
@@ -223,8 +236,7 @@ def _control(settings: Settings, trip: Trip | None, arm: bool, gateway_command: 
     log = Log(clock)
     granted = realtime.set_up(config.loop.realtime_priority)
     facts: dict[str, Any] = {"boot": boot, "version": __version__, "safe_mode": safe_mode}
-    facts |= {"hashes": hashes, "realtime": granted}
-    operator = loop.Operator(settings.envelope, arm)
+    facts |= {"hashes": hashes, "realtime": granted, "upgrade": rolled_back()}
     children = {"gateway_process": ChildProcess(gateway_command)} if gateway_command else {}
     _stop_on_signals(operator, (*children.values(), notifier))
     own: dict[str, Reporting] = {"service": notifier, "log": log}
@@ -242,6 +254,7 @@ def _control(settings: Settings, trip: Trip | None, arm: bool, gateway_command: 
     )
     if config.mode == "simulated":
         log.say(Level.NOTICE, 'simulated hardware; mode = "real" drives a machine')
+    keep_last_good(state_folder(settings), settings.texts)
     try:
         _run(parts, operator, stats, tuple(children.values()))
     finally:
@@ -352,3 +365,4 @@ def _stop_on_signals(operator: loop.Operator, others: Collection[Leaving]) -> No
         numbers.append(signal.SIGHUP)
     for number in numbers:
         signal.signal(number, stop)
+    signal.signal(AGAIN, lambda _number, _frame: operator.request_again())

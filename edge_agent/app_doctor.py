@@ -21,6 +21,7 @@ from edge_agent.core.errors import EdgeAgentError, PortError
 from edge_agent.service import check_clock, check_decision, check_disk, check_rights, check_wheels
 from edge_agent.service.bounded import run_bounded
 from edge_agent.service.findings import Finding, failure, good, of_error
+from edge_agent.service.upgrade import NOTES, judge_upgrade
 
 _DISTRIBUTION = "edge-autonomy"
 _PACKAGE = "edge_agent"
@@ -58,11 +59,12 @@ def checks() -> Mapping[str, Check]:
         "broker": broker,
         "plane": plane,
         "running": running,
+        "upgrade": upgrade,
     }
 
 
 # What needs no configuration, when it cannot be read.
-UNCONFIGURED = ("names", "clock")
+UNCONFIGURED = ("names", "clock", "upgrade")
 
 
 def look(name: str, check: Check, patient: Patient) -> list[Finding]:
@@ -204,3 +206,8 @@ def running(patient: Patient) -> list[Finding]:
         "compiled_envelope": settings.compiled.sha256(),
     }
     return [check_decision.judge_running(patient.control, hashes, __version__)]
+
+
+def upgrade(patient: Patient) -> list[Finding]:
+    """Whether a new version is on trial, or has been rolled back."""
+    return [judge_upgrade(patient.root / NOTES.relative_to("/"))]

@@ -8,6 +8,8 @@ import os
 import random
 import secrets
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -24,7 +26,7 @@ from edge_agent.config import (
     socket_path,
 )
 from edge_agent.core.clock import SystemClock, utc_now_ns
-from edge_agent.core.errors import EXIT_OK, EXIT_TRANSIENT
+from edge_agent.core.errors import EXIT_OK, EXIT_TRANSIENT, EdgeAgentError
 from edge_agent.core.ipc import Welcome
 from edge_agent.gateway.control_socket import query_status
 from edge_agent.gateway.feed import FeedJob, feed
@@ -33,6 +35,7 @@ from edge_agent.gateway.plane_settings import PlaneSettings
 from edge_agent.gateway.process import GatewayJob, run_gateway
 from edge_agent.recording.format import Header, channel_infos
 from edge_agent.recording.writer import SegmentWriter
+from edge_agent.service.again import start_again
 from edge_agent.service.log import Level, Log
 from edge_agent.service.notify import open_notifier
 
@@ -89,11 +92,46 @@ class FlightRecorder:
             self._writer.close()
 
 
-def run_gateway_process(settings: Settings, parent_pid: int | None) -> int:
-    """`edge-agent gateway`: until SIGTERM, or until `parent_pid` is no longer the parent."""
+def run_gateway_process(load: Callable[[], Settings], parent_pid: int | None) -> int:
+    """`edge-agent gateway`: until SIGTERM, or until `parent_pid` is no longer the parent. When the
+    control process has taken the configuration anew, `load` finds it, and this begins anew too."""
+    settings = load()
+    job = _gateway_job(settings, Log(SystemClock()), parent_pid)
+    job = replace(job, outdated=partial(is_outdated, settings, load, job.tell))
+    recorder = FlightRecorder(settings)
+    notifier = open_notifier(os.environ)
+    try:
+        again = run_gateway(job, recorder, SystemClock(), random.Random(), notifier)
+    finally:
+        recorder.close()
+    if again:
+        start_again(notifier)
+    return EXIT_OK
+
+
+def is_outdated(
+    settings: Settings, load: Callable[[], Settings], tell: Callable[[str], None], welcome: Welcome
+) -> bool:
+    """Whether another start would go by the same configuration as the control process, and this one
+    does not. One that this process could not start with is said, and not followed."""
+    wanted = welcome.hashes.get("config")
+    if wanted == settings.digest:
+        return False
+    try:
+        found = load()
+        _gateway_job(found, Log(SystemClock()), None)
+    except EdgeAgentError as error:
+        tell(f"the configuration of the control process is not followed: {error}")
+        return False
+    if wanted != found.digest:
+        tell("the control process goes by another configuration than the files here: restart it")
+    return wanted == found.digest
+
+
+def _gateway_job(settings: Settings, log: Log, parent_pid: int | None) -> GatewayJob:
+    """ConfigError when a secret cannot be had."""
     mqtt, plane = settings.config.mqtt, settings.config.plane
-    log = Log(SystemClock())
-    job = GatewayJob(
+    return GatewayJob(
         envelope=settings.envelope,
         settings=mqtt,
         socket_path=socket_path(settings),
@@ -103,12 +141,6 @@ def run_gateway_process(settings: Settings, parent_pid: int | None) -> int:
         metrics=settings.config.metrics,
         tell=partial(log.say, Level.NOTICE),
     )
-    recorder = FlightRecorder(settings)
-    try:
-        run_gateway(job, recorder, SystemClock(), random.Random(), open_notifier(os.environ))
-    finally:
-        recorder.close()
-    return EXIT_OK
 
 
 def plane_job(settings: Settings, plane: PlaneSettings) -> PlaneJob:

@@ -13,6 +13,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from edge_agent import __version__
@@ -22,7 +23,7 @@ from edge_agent.cli_ctl import add_ctl
 from edge_agent.cli_doctor import add_doctor
 from edge_agent.cli_envelope import add_envelope
 from edge_agent.cli_init import add_init
-from edge_agent.cli_service import add_safe
+from edge_agent.cli_service import add_reload, add_safe
 from edge_agent.cli_shared import Verbs, broker_address, print_json, stand_in_for_closed_streams
 from edge_agent.core.errors import (
     EXIT_INTERRUPTED,
@@ -89,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_status(verbs)
     _add_reset(verbs)
     add_safe(verbs)
+    add_reload(verbs)
     _add_feed(verbs)
     add_envelope(verbs)
     add_bridge(verbs)
@@ -177,7 +179,8 @@ def _add_run(verbs: Verbs) -> None:
     add_config(parser)
     parser.add_argument(
         "--arm",
-        action="store_true",
+        action=argparse.BooleanOptionalAction,
+        default=False,
         help="arm as soon as inputs and hardware are ready; without it nothing moves",
     )
     parser.add_argument(
@@ -223,7 +226,7 @@ def _add_gateway(verbs: Verbs) -> None:
 def _gateway(arguments: argparse.Namespace) -> int:
     from edge_agent.app_gateway import run_gateway_process
 
-    return run_gateway_process(chosen_settings(arguments), arguments.with_parent)
+    return run_gateway_process(partial(chosen_settings, arguments), arguments.with_parent)
 
 
 def _add_check(verbs: Verbs) -> None:

@@ -4,6 +4,7 @@ Owns: their help and what they print. Must not: do the work.
 """
 
 import argparse
+from functools import partial
 
 from edge_agent.cli_config import add_config, chosen_settings
 from edge_agent.cli_shared import Verbs
@@ -31,6 +32,29 @@ def add_safe(verbs: Verbs) -> None:
         help=f"how long to try, to {_WAIT_MAX_S:g} s (default: %(default)s)",
     )
     parser.set_defaults(verb=_safe)
+
+
+def add_reload(verbs: Verbs) -> None:
+    """`edge-agent reload`."""
+    parser = verbs.add_parser(
+        "reload",
+        help="a running agent takes its configuration anew, if it is good",
+        description="Tries all that a start would load. If anything is wrong, says what, where and"
+        " the fix, and the running agent goes on as it is (exit 78). Otherwise the agent brings its"
+        " outputs to safe, confirmed, and begins anew in the same process; its gateway follows."
+        " Waits until that is done. It arms itself only with `run --arm`, and only if it was"
+        " driving before. `systemctl reload edge-agent` does this.",
+    )
+    add_config(parser)
+    parser.set_defaults(verb=_reload)
+
+
+def _reload(arguments: argparse.Namespace) -> int:
+    from edge_agent.app_reload import reload
+    from edge_agent.core.clock import SystemClock
+
+    print(reload(partial(chosen_settings, arguments), SystemClock()))
+    return EXIT_OK
 
 
 def _safe(arguments: argparse.Namespace) -> int:

@@ -123,6 +123,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     envelope: Envelope  # as tightened; what the agent decides inside of
     source: str
     digest: str  # sha256 of the merged configuration
+    texts: Mapping[str, str] = {}  # as read, by name beside the first; msgspec copies the default
 
 
 def load(path: Path | None) -> Settings:
@@ -132,17 +133,20 @@ def load(path: Path | None) -> Settings:
     Raises ConfigError with file, line where known, key and fix.
     """
     merged: dict[str, Any] = {}
+    texts: dict[str, str] = {}
     files = [] if path is None else [path, *sorted((path.parent / "config.d").glob("*.toml"))]
     for file in files:
         raw, text = read_toml(file)
         refuse_unknown(raw, Config, "", (file, text))
         check_types(raw, Config, (file, text))
         merge(merged, raw)
+        texts[str(file.relative_to(files[0].parent))] = text
     try:
         config = msgspec.convert(merged, Config)
     except msgspec.ValidationError as error:
         raise ConfigError(str(error), where=str(path), fix="see docs/configuration.md") from error
-    return settings_of(config, str(path) if path else "built-in defaults")
+    settings = settings_of(config, str(path) if path else "built-in defaults")
+    return msgspec.structs.replace(settings, texts=texts)
 
 
 def settings_of(config: Config, source: str) -> Settings:

@@ -66,6 +66,8 @@ class Operator:
     envelope: Envelope
     arm: bool
     stop_requested: bool = False
+    again: bool = False  # after the stop, the process begins anew
+    driving: bool = False  # in the last tick before the stop
     confirmed: bool = False
     _applied: dict[int, int] = field(default_factory=dict)
     _stop_ns: int = -1
@@ -73,6 +75,11 @@ class Operator:
 
     def request_stop(self) -> None:
         """From a signal handler: outputs to their safe action, then out."""
+        self.stop_requested, self.again = True, False
+
+    def request_again(self) -> None:
+        """From a signal handler: the same, and then another run; a stop outweighs it."""
+        self.again = self.again or not self.stop_requested
         self.stop_requested = True
 
     def intents(self) -> tuple[Intent, ...]:
@@ -87,6 +94,7 @@ class Operator:
     def finished(self, tick: TickRecord) -> bool:
         """Whether the loop may end: stopped, safe, and the hardware said so or is silent."""
         if not self.stop_requested:
+            self.driving = tick.mode not in (Mode.SAFE, Mode.TRIPPED)
             return False
         if self._stop_ns < 0:
             self._stop_ns = tick.now_ns

@@ -3,9 +3,12 @@
 #
 #     deploy/deb/build.sh [amd64 | arm64]     PYTHON=3.11 (Debian 12) or 3.13 (Debian 13)
 #
-# Everything is in /opt/edge-agent, a virtual environment made of the locked wheels: a wheel is
-# unpacked and not run, so that a package for arm64 is built on any machine. Units, users, folders
-# and device rules are those of deploy/. VERSION= overrides the version, for a test of an upgrade.
+# The program is a virtual environment made of the locked wheels: a wheel is unpacked and not run, so
+# that a package for arm64 is built on any machine. Units, users, folders and device rules are those
+# of deploy/. VERSION= overrides the version, for a test of an upgrade.
+#
+# What is unpacked to /opt/edge-agent/package is run from /opt/edge-agent/versions/VERSION, which is
+# why its interpreter line names that folder: docs/debian.md.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 PATH="$PATH:/usr/sbin:/sbin"
@@ -15,7 +18,8 @@ BIN="${BIN:-.venv/bin}"
 VERSION="${VERSION:-$("$BIN"/python -c 'import edge_agent; print(edge_agent.__version__)')}"
 NAME="edge-autonomy_${VERSION}_$ARCH"
 TREE="$PWD/build/deb/$NAME"
-SITE="$TREE/opt/edge-agent/lib/python$PYTHON/site-packages"
+PACKAGE="$TREE/opt/edge-agent/package"
+SITE="$PACKAGE/lib/python$PYTHON/site-packages"
 
 case "$ARCH" in
 amd64) machine=x86_64 compiler=gcc ;;
@@ -23,12 +27,14 @@ arm64) machine=aarch64 compiler=aarch64-linux-gnu-gcc ;;
 *) echo "amd64 or arm64, not $ARCH" >&2; exit 2 ;;
 esac
 if [ "$(dpkg --print-architecture)" = "$ARCH" ]; then compiler=cc; fi
-rm -rf "$TREE" && mkdir -p "$SITE" "$TREE/opt/edge-agent/bin" "$TREE/DEBIAN"
+rm -rf "$TREE" && mkdir -p "$SITE" "$PACKAGE/bin" "$TREE/DEBIAN"
 
 wheels() { "$BIN/python" -m pip --disable-pip-version-check --no-input --quiet "$@"; }
 # The markers of the lock are judged by pip's own interpreter; the lines of another are left out.
 "$BIN/python" deploy/deb/lock_for.py "$PYTHON" requirements.lock >"build/deb/$NAME.lock"
+# For the same reason it would refuse a wheel that this interpreter is too old for.
 wheels install --no-deps --require-hashes --only-binary :all: --implementation cp \
+    --ignore-requires-python \
     --python-version "$PYTHON" --platform "manylinux_2_28_$machine" \
     --platform "manylinux_2_27_$machine" --platform "manylinux_2_17_$machine" \
     --platform "manylinux2014_$machine" --target "$SITE" -r "build/deb/$NAME.lock"
@@ -46,19 +52,23 @@ for library in libraries():
 PYTHON
 
 # What `python -m venv` would write, for an interpreter that need not be here.
-ln -s "/usr/bin/python$PYTHON" "$TREE/opt/edge-agent/bin/python3"
+ln -s "/usr/bin/python$PYTHON" "$PACKAGE/bin/python3"
 printf 'home = /usr/bin\ninclude-system-site-packages = false\nversion = %s\n' "$PYTHON" \
-    >"$TREE/opt/edge-agent/pyvenv.cfg"
-cat >"$TREE/opt/edge-agent/bin/edge-agent" <<'PYTHON'
-#!/opt/edge-agent/bin/python3
+    >"$PACKAGE/pyvenv.cfg"
+echo /opt/edge-agent/site >"$SITE/edge-agent-site.pth" # packages of the owner's devices
+cat >"$PACKAGE/bin/edge-agent" <<PYTHON
+#!/opt/edge-agent/versions/$VERSION/bin/python3
 import sys
 
 from edge_agent.cli import main
 
 sys.exit(main())
 PYTHON
-chmod 755 "$TREE/opt/edge-agent/bin/edge-agent"
-mkdir -p "$TREE/usr/bin" && ln -s /opt/edge-agent/bin/edge-agent "$TREE/usr/bin/edge-agent"
+chmod 755 "$PACKAGE/bin/edge-agent"
+mkdir -p "$TREE/opt/edge-agent/bin" "$TREE/usr/bin"
+ln -s ../current/bin/edge-agent "$TREE/opt/edge-agent/bin/edge-agent"
+ln -s /opt/edge-agent/bin/edge-agent "$TREE/usr/bin/edge-agent"
+install -D -m 755 deploy/deb/versions "$TREE/usr/lib/edge-autonomy/versions"
 
 place() { # FOLDER FILE...: those that are there
     for file in "${@:2}"; do
@@ -66,7 +76,10 @@ place() { # FOLDER FILE...: those that are there
     done
     return 0
 }
-place usr/lib/systemd/system deploy/systemd/*.service
+place opt/edge-agent/package/systemd deploy/systemd/*.service
+place usr/lib/systemd/system deploy/deb/edge-agent-trial.service
+mkdir "$TREE/usr/lib/systemd/system/multi-user.target.wants"
+ln -s ../edge-agent-trial.service "$TREE/usr/lib/systemd/system/multi-user.target.wants/"
 place usr/lib/sysusers.d deploy/sysusers.d/*.conf
 place usr/lib/tmpfiles.d deploy/tmpfiles.d/*.conf
 place usr/lib/modules-load.d deploy/modules-load.d/*.conf
@@ -75,9 +88,10 @@ place usr/share/doc/edge-autonomy LICENSE CHANGELOG.md README.md
 place usr/share/doc/edge-autonomy/examples deploy/examples/*.toml
 place etc/edge-agent deploy/deb/agent.toml
 
-for script in postinst prerm postrm; do
+for script in preinst postinst prerm postrm; do
     install -m 755 "deploy/deb/$script" "$TREE/DEBIAN/$script"
 done
+sed -i "s/@VERSION@/$VERSION/" "$TREE/DEBIAN/postinst"
 echo /etc/edge-agent/agent.toml >"$TREE/DEBIAN/conffiles"
 next="${PYTHON%.*}.$((${PYTHON#*.} + 1))"
 cat >"$TREE/DEBIAN/control" <<CONTROL

@@ -49,7 +49,8 @@ class Desired(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Kept(msgspec.Struct, frozen=True, array_like=True):
-    """What outlives a restart: the last good document as received, and its version."""
+    """What outlives a restart: the last good document as received, and its version. A list, which
+    a newer version of the program may make longer and never otherwise: the first two are these."""
 
     ver: int
     sealed: bytes

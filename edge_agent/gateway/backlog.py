@@ -14,15 +14,18 @@ import sqlite3
 from pathlib import Path
 from typing import Final, NamedTuple
 
-_SCHEMA: Final = """
-PRAGMA journal_mode = WAL;
-PRAGMA synchronous = NORMAL;
+from edge_agent.gateway.database import open_database
+
+# A step that has shipped is never changed: a change of the schema is one more (database.py).
+_STEPS: Final = (
+    """
 CREATE TABLE IF NOT EXISTS samples (
     row INTEGER PRIMARY KEY AUTOINCREMENT,
     at_ns INTEGER NOT NULL,
     payload BLOB NOT NULL
 );
-"""
+""",
+)
 
 
 class Sample(NamedTuple):
@@ -36,10 +39,8 @@ class Backlog:
     """One file; one process uses it."""
 
     def __init__(self, path: Path, max_bytes: int, max_age_ns: int) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.executescript(_SCHEMA)
-        path.chmod(0o600)
+        self._db = open_database(path, _STEPS)
+        self._db.execute("PRAGMA synchronous = NORMAL")
         self._max_bytes = max_bytes
         self._max_age_ns = max_age_ns
         (total,) = self._db.execute("SELECT total(length(payload)) FROM samples").fetchone()

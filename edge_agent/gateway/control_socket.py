@@ -6,6 +6,7 @@ control process's queue: it is dropped and counted.
 
 import os
 import socket
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from edge_agent.core.ipc import (
 )
 from edge_agent.core.records import Reading
 from edge_agent.gateway.unix_link import UnixLink
+
+_UCRED = struct.Struct("iII")  # pid, uid, gid
 
 
 class ControlSocket:
@@ -83,6 +86,20 @@ class ControlSocket:
     def _send(self, message: GatewayMessage) -> bool:
         datagram = self._codec.encode(message)
         return datagram is not None and self._link.send(datagram)
+
+
+def peer_pid(path: Path) -> int:
+    """The process that listens there, by the kernel's account; PortError when none does."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+        try:
+            sock.connect(str(path))
+            credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+        except OSError as error:
+            raise PortError(
+                f"nobody listens: {error.strerror}", where=str(path), fix="is it running?"
+            ) from error
+    pid: int = _UCRED.unpack(credentials)[0]
+    return pid
 
 
 def query_status(path: Path, timeout_s: float) -> dict[str, Any]:

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from edge_agent.core.command_ipc import Answer, Happened
+from edge_agent.gateway.database import open_database
 
 FINISHED_KEPT: Final = 1_000  # answers that can still be given again
 UNFINISHED_MAX: Final = 256
 OUTBOX_MAX: Final = 10_000
-_SCHEMA: Final = """
-PRAGMA journal_mode = WAL;
-PRAGMA synchronous = FULL;
+# A step that has shipped is never changed: a change of the schema is one more (database.py).
+_STEPS: Final = (
+    """
 CREATE TABLE IF NOT EXISTS commands (
     row INTEGER PRIMARY KEY AUTOINCREMENT,
     digest BLOB NOT NULL UNIQUE,
@@ -37,7 +38,8 @@ CREATE TABLE IF NOT EXISTS outbox (
     payload BLOB NOT NULL
 );
 CREATE TABLE IF NOT EXISTS events_kept (boot TEXT PRIMARY KEY, seq INTEGER NOT NULL);
-"""
+""",
+)
 
 
 class Arrival(NamedTuple):
@@ -80,10 +82,8 @@ class Journal:
     """One file; one process uses it."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, isolation_level=None)
-        self._db.executescript(_SCHEMA)
-        path.chmod(0o600)
+        self._db = open_database(path, _STEPS)
+        self._db.execute("PRAGMA synchronous = FULL")
 
     def add(self, arrivals: list[Arrival], boot: str) -> Added:
         """Keep what arrived, about to be given to `boot`; returns when the disk has it.

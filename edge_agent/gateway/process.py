@@ -80,6 +80,9 @@ class GatewayJob:
     plane: PlaneJob | None = None
     metrics: MetricsSettings | None = None
     tell: Callable[[str], None] = lambda _words: None  # a line when a connection comes or goes
+    # Whether the control process that has just come goes by another configuration than this job,
+    # and by the one that is on the disk.
+    outdated: Callable[[Welcome], bool] = lambda _welcome: False
 
 
 class Gateway:
@@ -115,6 +118,7 @@ class Gateway:
         self._reported_states: tuple[str, bool] = ("", False)
         self._told_links = (False, False)
         self._welcome: Welcome | None = None
+        self.outdated = False  # begin anew, to go by what the control process goes by
         self._control_status: dict[str, Any] = {}
         self._last_record: bytes | None = None
         self._counts = dict.fromkeys(
@@ -191,6 +195,7 @@ class Gateway:
                     self._pages.observe(record)
             case Welcome():
                 self._welcome = message
+                self.outdated = self._job.outdated(message)
                 self._begin_recording(message)
                 if self._plane is not None:
                     self._plane.meet(message)
@@ -283,8 +288,9 @@ class Gateway:
 
 def run_gateway(
     job: GatewayJob, recorder: Recorder, clock: Clock, rng: random.Random, manager: Manager
-) -> None:
-    """Run until SIGTERM, SIGINT, or the end of the parent named in `job`."""
+) -> bool:
+    """Run until SIGTERM, SIGINT, the end of the parent named in `job`, or until the control process
+    goes by another configuration; whether it was that."""
     told_to_stop = False
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
@@ -296,8 +302,9 @@ def run_gateway(
         signal.signal(number, stop)
     gateway = Gateway(job, recorder, clock, rng)
     try:
-        while not told_to_stop and not gateway.orphaned():
+        while not told_to_stop and not gateway.orphaned() and not gateway.outdated:
             gateway.step()
             manager.progress(clock.now_ns(), gateway.words())
     finally:
         gateway.close()
+    return gateway.outdated and not told_to_stop

@@ -27,11 +27,13 @@ _FILE: Final = "keyring-version.json"
 _CLOSE_WITHIN_S: Final = 5.0
 
 
-class _Newest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the note says."""
+class _Newest(msgspec.Struct, frozen=True, kw_only=True):
+    """What the note says. Fields may be added and these keep their meaning, so that an older
+    version of the program, after a roll-back, still refuses keys that were withdrawn."""
 
     ver: int
     sha256: str
+    schema: int = 1
 
 
 class KeyringSource:
@@ -58,9 +60,9 @@ class KeyringSource:
         A signed one is noted before it is returned: from then on, an older one is refused.
         """
         keyring = self.check()
-        newest = _Newest(ver=keyring.version, sha256=keyring.digest)
-        if self._root and newest != self._newest():
-            self._keep(newest)
+        noted = self._newest() if self._root else None
+        if self._root and (noted is None or noted.ver != keyring.version):
+            self._keep(_Newest(ver=keyring.version, sha256=keyring.digest))
         return keyring
 
     def check(self) -> Keyring:

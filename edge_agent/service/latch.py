@@ -4,7 +4,9 @@ Owns: the one small file that says so, and its reading. Must not: decide, or tou
 the tick; the keeper's thread does. The file appears when the supervisor trips and goes when it
 is reset.
 
-A file that cannot be read counts as a trip: what it would have said is not known.
+A file that cannot be read counts as a trip: what it would have said is not known. So does one that
+another version of the program has written: it is a trip by being there, and what it says beyond
+the fields below is left as it is.
 """
 
 import contextlib
@@ -26,6 +28,7 @@ from edge_agent.service.keeper import Keeper
 
 _FILE: Final = "trip.json"
 _NS_PER_S: Final = 1_000_000_000
+_SCHEMA: Final = 1
 
 
 class Trip(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +40,7 @@ class Trip(msgspec.Struct, frozen=True, kw_only=True):
     words: str
     utc: str
     boot: str  # of the run that tripped
+    schema: int = _SCHEMA  # fields may be added; those above keep their names and meaning
 
     @property
     def cause(self) -> Reason:

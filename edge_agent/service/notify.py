@@ -13,7 +13,7 @@ import socket
 from collections.abc import MutableMapping
 from typing import Final
 
-from edge_agent.core.clock import NS_PER_S
+from edge_agent.core.clock import NS_PER_S, SystemClock
 from edge_agent.core.records import Mode, TickRecord
 from edge_agent.decision.words import explain_reason
 from edge_agent.safety.limits import Envelope
@@ -23,6 +23,7 @@ _SIGNS_PER_WATCHDOG: Final = 4
 _WORDS_EVERY_NS: Final = NS_PER_S
 _WORDS_MAX: Final = 500
 _NS_PER_US: Final = 1_000
+_PAUSE_NS: Final = 90 * NS_PER_S  # as long as the units give a start
 
 
 class Notifier:
@@ -30,6 +31,7 @@ class Notifier:
 
     def __init__(self, address: str, watchdog_ns: int) -> None:
         """`address` as in NOTIFY_SOCKET; `watchdog_ns` 0: no signs of life are wanted."""
+        self._named = address
         self._address = _kernel_address(address)
         self._watchdog_ns = watchdog_ns
         self._sign_due_ns = 0
@@ -40,7 +42,7 @@ class Notifier:
     def progress(self, now_ns: int, words: str) -> None:
         """A pass of the main loop is complete: READY with the first, then a sign of life whenever
         one is due, and `words` when they are new."""
-        lines = [] if self._ready else ["READY=1"]
+        lines = [] if self._ready else self._first_lines()
         sign = self._watchdog_ns > 0 and now_ns >= self._sign_due_ns
         if sign:
             lines.append("WATCHDOG=1")
@@ -51,6 +53,25 @@ class Notifier:
             self._told = words
             if sign:
                 self._sign_due_ns = now_ns + self._watchdog_ns // _SIGNS_PER_WATCHDOG
+
+    def pause(self) -> None:
+        """The process begins anew in its place: for so long no pass is complete."""
+        lines = ["RELOADING=1", f"MONOTONIC_USEC={SystemClock().now_ns() // _NS_PER_US}"]
+        if self._watchdog_ns:
+            lines += [f"WATCHDOG_USEC={_PAUSE_NS // _NS_PER_US}", "WATCHDOG=1"]
+        self._send("\n".join(lines))
+
+    def environment(self) -> dict[str, str]:
+        """What `open_notifier` has taken, for the next run of this process."""
+        if not self._named:
+            return {}
+        watchdog = {"WATCHDOG_USEC": str(self._watchdog_ns // _NS_PER_US)}
+        return {"NOTIFY_SOCKET": self._named, **(watchdog if self._watchdog_ns else {})}
+
+    def _first_lines(self) -> list[str]:
+        """Ready; and the watchdog is as it was configured, if a pause has stretched it."""
+        watchdog = [f"WATCHDOG_USEC={self._watchdog_ns // _NS_PER_US}"] if self._watchdog_ns else []
+        return ["READY=1", *watchdog]
 
     def leave(self) -> None:
         """The process ends in good order; safe to call from a signal handler, more than once."""

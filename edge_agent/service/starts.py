@@ -31,6 +31,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
     machine_boot: str
     began_ns: int  # CLOCK_MONOTONIC of that boot
     crashes: int  # quick ones in a row, before this run
+    schema: int = 1  # one that a newer program wrote, and that makes no sense, counts nothing
 
 
 class StartCount:

@@ -89,6 +89,8 @@ def status_text(document: Mapping[str, Any]) -> str:
         return "starting: nothing decided yet"
     decides = f"{control['decides']} decides"
     lines = [f"{control['device']}  {control['mode']}  {decides}  {control['cause']}".rstrip()]
+    if control.get("upgrade"):
+        lines.append(f"  {control['upgrade']}")
     if not control["enforced"]:
         lines.append("  monitor: nothing is driven; the command below is what would be sent")
     lines += [f"  {reason}" for reason in control["reasons"]]

@@ -109,6 +109,7 @@ OWNERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "edge_agent/app.py",
             "edge_agent/app_sim.py",
             "edge_agent/gateway/process.py",
+            "edge_agent/service/again.py",
             "edge_agent/service/check_wheels.py",  # names of signals alone
             "edge_agent/sim/mcu_process.py",
         ),

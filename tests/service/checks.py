@@ -8,10 +8,10 @@ import contextlib
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.service import faults, sandboxes
+from tests.service import faults, reloads, sandboxes
 from tests.service.board import CONTROL, GATEWAY, OUT, Board, FailedError, run
 
 Check = Callable[[Board], str]
@@ -26,6 +26,8 @@ FIRST: tuple[Check, ...] = (
     sandboxes.the_kinds_of_device_are_enforced,
     sandboxes.addresses_are_enforced,
     faults.a_keyring_comes_as_a_credential,
+    reloads.a_bad_configuration_is_not_taken,
+    reloads.a_good_one_is_taken_through_safe,
     faults.control_is_killed,
     faults.gateway_is_killed,
     faults.control_hangs,
@@ -42,13 +44,18 @@ SECOND: tuple[Check, ...] = (faults.it_comes_back_after_a_power_cut,)
 
 
 def main() -> int:
-    second = (OUT / "in-mid-run").exists()
+    return run_checks(FIRST, SECOND, (CONTROL, GATEWAY))
+
+
+def run_checks(first: Sequence[Check], second: Sequence[Check], units: Sequence[str]) -> int:
+    """Those of this boot, each with its line; the first boot does not end by itself."""
+    booted_before = (OUT / "in-mid-run").exists()
     board = Board()
     with (OUT / "checks.log").open("a", buffering=1, encoding="utf-8") as log:
-        for check in SECOND if second else FIRST:
+        for check in second if booted_before else first:
             log.write(verdict(check, board))
-    keep_the_journal("second" if second else "first")
-    if second:
+    keep_the_journal("second" if booted_before else "first", units)
+    if booted_before:
         (OUT / "done").touch()
         return 0
     (OUT / "in-mid-run").touch()
@@ -71,8 +78,8 @@ def verdict(check: Check, board: Board) -> str:
     return f"ok   {name}: {words} ({time.monotonic() - began_s:.1f} s)\n"
 
 
-def keep_the_journal(part: str) -> None:
-    for unit in (CONTROL, GATEWAY):
+def keep_the_journal(part: str, units: Sequence[str]) -> None:
+    for unit in units:
         text = run("journalctl", "--unit", unit, "--boot", "--output=short-monotonic")
         (OUT / f"{part}-{unit}.log").write_text(text + "\n", encoding="utf-8")
 

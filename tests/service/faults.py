@@ -56,6 +56,9 @@ def a_keyring_comes_as_a_credential(board: Board) -> str:
     board.begin_anew()
     commands = board.control()["commands"]
     assert commands["gateway"] == "connected", commands
+    board.configure(instead=f'{CONFIG.read_text("utf-8")}local_only = ["arm"]\n')
+    run("systemctl", "reload", CONTROL)  # the process begins anew, and must still have it
+    until(lambda: board.control()["commands"]["gateway"] == "connected", "the plane is back")
     keyring.unlink()
     board.configure()
     board.begin_anew()

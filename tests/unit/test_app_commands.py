@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from edge_agent.app_commands import keyring_source
+from edge_agent.app_commands import keyring_source, read_desired
 from edge_agent.core.errors import ConfigError
 from edge_agent.gateway.plane_settings import PlaneSettings
 
@@ -54,3 +55,12 @@ def test_another_devices_keyring_is_refused(tmp_path: Path) -> None:
     path = _write(tmp_path / "k.json")
     with pytest.raises(ConfigError, match="not of 'ahu-8'"):
         keyring_source(PlaneSettings(id="ahu-8", keyring_file=str(path)), {}, STATE).read()
+
+
+def test_a_desired_state_of_a_newer_version_is_a_longer_list(tmp_path: Path) -> None:
+    path = tmp_path / "desired.bin"
+    for row in ([3, b"sealed"], [3, b"sealed", {"new": 1}]):
+        path.write_bytes(msgspec.msgpack.encode(row))
+        kept = read_desired(path)
+        assert kept is not None
+        assert (kept.ver, kept.sealed) == (3, b"sealed")

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -67,8 +68,8 @@ class ObedientHardware:
 class StopAfter:
     """A sink that keeps every tick and asks for a stop after some."""
 
-    def __init__(self, operator: Operator, ticks: int, log: list[str]) -> None:
-        self._operator = operator
+    def __init__(self, stop: Callable[[], None], ticks: int, log: list[str]) -> None:
+        self._stop = stop
         self._ticks = ticks
         self._log = log
         self.seen: list[TickRecord] = []
@@ -77,18 +78,19 @@ class StopAfter:
         self._log.append("tell")
         self.seen.append(tick)
         if len(self.seen) >= self._ticks:
-            self._operator.request_stop()
+            self._stop()
 
 
 class Bench:
     """A whole loop on a manual clock."""
 
-    def __init__(self, *, arm: bool, ticks: int) -> None:
+    def __init__(self, *, arm: bool, ticks: int, again: bool = False) -> None:
         self.log: list[str] = []
         self.clock = ManualClock(NS_PER_S)
         self.hardware = ObedientHardware(self.clock, self.log)
         self.operator = Operator(ENVELOPE, arm)
-        self.sink = StopAfter(self.operator, ticks, self.log)
+        stop = self.operator.request_again if again else self.operator.request_stop
+        self.sink = StopAfter(stop, ticks, self.log)
         self.stats = TickStats(PERIOD_NS)
         features = Features(
             [FeatureSpec(kind=FeatureKind.VALUE, channel="supply_temperature")], SENSORS, ACTUATORS
@@ -190,3 +192,31 @@ def test_telemetry_wakes_the_loop_before_its_deadline(telemetry_first: bool) -> 
     assert clock.now_ns() - start_ns < 4 * NS_PER_S
     os.close(read_end)
     os.close(write_end)
+
+
+@pytest.mark.parametrize("arm", [True, False])
+def test_what_was_driving_before_the_stop_is_known_after_it(arm: bool) -> None:
+    bench = Bench(arm=arm, ticks=50)
+    last = bench.run()[-1]
+    assert last.mode == Mode.SAFE
+    assert bench.operator.driving is arm
+    assert not bench.operator.again
+
+
+def test_another_run_begins_after_a_stop_that_asked_for_one() -> None:
+    bench = Bench(arm=True, ticks=50, again=True)
+    assert bench.run()[-1].mode == Mode.SAFE
+    assert bench.operator.again
+    assert bench.operator.confirmed
+
+
+def test_a_stop_outweighs_another_run_whichever_comes_first() -> None:
+    first, last = Operator(ENVELOPE, arm=False), Operator(ENVELOPE, arm=False)
+    first.request_stop()
+    first.request_again()
+    last.request_again()
+    last.request_again()
+    assert last.again
+    last.request_stop()
+    assert not first.again
+    assert not last.again

@@ -102,8 +102,25 @@ def test_a_version_that_cannot_be_kept_is_not_used(site: Site) -> None:
 def test_the_note_holds_no_secret(site: Site) -> None:
     site.source().read()
     (path,) = site.state.iterdir()
-    assert set(json.loads(path.read_text())) == {"ver", "sha256"}
+    assert set(json.loads(path.read_text())) == {"ver", "sha256", "schema"}
     assert b"ccc" not in path.read_bytes()
+
+
+@pytest.mark.parametrize("newer", [{}, {"schema": 7, "roots": ["a"]}])
+def test_the_note_of_another_version_still_refuses_an_older_keyring(
+    site: Site, newer: dict[str, object]
+) -> None:
+    """One from before there was a schema, and one of a program to come."""
+    site.source().read()
+    (path,) = site.state.iterdir()
+    kept = json.loads(path.read_text())
+    note = {"ver": kept["ver"], "sha256": kept["sha256"], **newer}
+    path.write_text(json.dumps(note))
+    assert site.source().read().version == 5
+    assert json.loads(path.read_text()) == note  # nothing of it is lost
+    site.write(4, "alice")
+    with pytest.raises(ConfigError, match="is version 4, and version 5 was seen"):
+        site.source().read()
 
 
 def test_an_unsigned_keyring_may_be_any_version_and_leaves_no_note(tmp_path: Path) -> None:

@@ -9,10 +9,13 @@ import msgspec
 import pytest
 
 from edge_agent.core.errors import ConfigError
-from edge_agent.core.records import Mode, Reason, Rule, TickRecord
+from edge_agent.core.records import Mode, Op, Reason, Rule, TickRecord
+from edge_agent.decision.agent import Options
+from edge_agent.decision.words import explain_reason
 from edge_agent.safety.devices.air_handler import ENVELOPE
 from edge_agent.service import latch
 from edge_agent.service.latch import TripLatch, latch_path, read_trip
+from tests.unit.decision.bench import Bench
 from tests.unit.sim.sample_ticks import tick
 
 CAUSE = Reason(Rule.EFFECT_MISSING, 12, 3)
@@ -150,3 +153,43 @@ def test_a_missing_folder_is_made(tmp_path: Path) -> None:
     latch.require_writable(path)
     lived(path, in_mode(Mode.TRIPPED))
     assert path.is_file()
+
+
+# What another version of the program has written: the fields of the first one, and of one to come.
+OLD = b'{"rule":44,"channel":12,"number":3,"words":"w","utc":"2026-11-01","boot":"b"}\n'
+NEWER = b'{"schema":7,"rule":9999,"channel":99,"number":3,"words":"of the new kind",'
+NEWER += b'"utc":"2027-01-01","boot":"b","cause":{"deep":[1]}}\n'
+NEWEST = b'{"schema":8,"trips":[{"words":"two at once"}]}\n'
+
+
+def test_a_trip_of_an_older_version_is_read_as_it_was_meant(tmp_path: Path) -> None:
+    latch_path(tmp_path).write_bytes(OLD)
+    trip = read_trip(latch_path(tmp_path))
+    assert trip is not None
+    assert (trip.cause, trip.words) == (Reason(44, 12, 3), "w")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(NEWER, "of the new kind"), (NEWEST, "counts as a trip")],
+    ids=["more fields", "another shape"],
+)
+def test_a_trip_of_a_newer_version_stays_a_trip_and_its_file_as_it_is(
+    content: bytes, words: str, tmp_path: Path
+) -> None:
+    path = latch_path(tmp_path)
+    path.write_bytes(content)
+    trip = read_trip(path)
+    assert trip is not None
+    assert words in trip.words
+    bench = Bench(options=Options(fallback=None, latched=trip.cause))
+    first = bench.tick(Op.ARM)
+    assert first.mode == Mode.TRIPPED
+    assert explain_reason(trip.cause, ENVELOPE)
+    lived(path, first, in_mode(Mode.TRIPPED))
+    assert path.read_bytes() == content
+
+
+def test_what_is_written_says_its_schema(tmp_path: Path) -> None:
+    lived(latch_path(tmp_path), in_mode(Mode.TRIPPED))
+    assert json.loads(latch_path(tmp_path).read_bytes())["schema"] == 1

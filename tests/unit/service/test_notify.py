@@ -5,6 +5,7 @@ import secrets
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic_ns
 
 import msgspec
 import pytest
@@ -58,7 +59,8 @@ def test_nothing_is_said_before_the_first_pass(manager: Manager) -> None:
 
 def test_the_first_pass_is_readiness_a_sign_of_life_and_the_state(manager: Manager) -> None:
     Notifier(manager.address, WATCHDOG_NS).progress(5, "SAFE")
-    assert manager.heard() == ["READY=1\nWATCHDOG=1\nSTATUS=SAFE"]
+    # The watchdog's own time is said too: a pause before it may have stretched it.
+    assert manager.heard() == ["READY=1\nWATCHDOG_USEC=2000000\nWATCHDOG=1\nSTATUS=SAFE"]
 
 
 def test_signs_of_life_are_a_quarter_of_the_watchdogs_period_apart(manager: Manager) -> None:
@@ -203,3 +205,28 @@ def test_every_tick_may_be_the_sign_of_life(manager: Manager) -> None:
 def test_a_monitor_is_called_one() -> None:
     watched = msgspec.structs.replace(at(0, Mode.SAFE), monitor=True)
     assert tick_words(watched, ENVELOPE) == "SAFE (monitor)"
+
+
+def test_a_pause_is_told_with_its_time_and_a_longer_watchdog(manager: Manager) -> None:
+    Notifier(manager.address, WATCHDOG_NS).pause()
+    (message,) = manager.heard()
+    reloading, since, watchdog, alive = message.split("\n")
+    assert (reloading, watchdog, alive) == ("RELOADING=1", "WATCHDOG_USEC=90000000", "WATCHDOG=1")
+    name, _, microseconds = since.partition("=")
+    assert name == "MONOTONIC_USEC"
+    assert 0 <= monotonic_ns() // 1_000 - int(microseconds) < 60_000_000
+
+
+def test_without_a_watchdog_none_is_asked_for(manager: Manager) -> None:
+    Notifier(manager.address, 0).pause()
+    assert "WATCHDOG" not in manager.heard()[0]
+
+
+def test_the_next_run_of_the_process_finds_the_line_as_it_was(manager: Manager) -> None:
+    given = {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "2000000"}
+    environment = dict(given)
+    notifier = open_notifier(environment)
+    assert environment == {}
+    assert notifier.environment() == given
+    assert Notifier("", 0).environment() == {}
+    assert Notifier("@abstract", 0).environment() == {"NOTIFY_SOCKET": "@abstract"}

@@ -120,3 +120,18 @@ def test_without_such_a_name_all_runs_are_of_one_boot(
 ) -> None:
     monkeypatch.setattr("edge_agent.service.starts._BOOT_ID", tmp_path / "absent")
     assert machine_boot() == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "crashes"),
+    [
+        (b'{"machine_boot":"boot-1","began_ns":0,"crashes":3}\n', 4),
+        (b'{"schema":7,"machine_boot":"boot-1","began_ns":0,"crashes":3,"why":[]}\n', 4),
+        (b'{"schema":8,"boots":{"boot-1":[0]}}\n', 0),
+    ],
+)
+def test_a_count_of_another_version_goes_on_where_it_can_be_read(
+    tmp_path: Path, content: bytes, crashes: int
+) -> None:
+    (tmp_path / "starts.json").write_bytes(content)
+    assert crash(tmp_path, 1).crashes == crashes
