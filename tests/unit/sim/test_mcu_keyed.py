@@ -63,9 +63,9 @@ def test_each_session_has_the_next_number() -> None:
 
 def test_a_piece_too_short_for_a_kind_is_no_question() -> None:
     device = Keyed()
-    device.open(5)  # which asked: the question's bytes are still in the buffer
+    device.mcu.receive(0, device.codec.encode(Frame(Kind.IDENT, 0, 0, (1,))))
     device.wait(1)
-    device.heard.clear()
+    device.heard.clear()  # the answer; the question's bytes are still in the buffer
     device.mcu.receive(device.now_ns, b"\x05\0")
     device.wait(1)
     assert device.heard == []
