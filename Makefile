@@ -8,6 +8,8 @@ STEPS ?= 10000000
 PYTHON_OF_DEB ?= 3.11
 FRAMES ?= 10000000
 SECONDS := 600
+HOURS ?= 1
+SIMULATED_HOURS ?= 8
 ENGINE ?= rabbitmq
 # Tests that must not run beside others share an xdist group; the rest use both cores.
 PYTEST_ARGS ?= -n 2 --dist loadgroup
@@ -22,7 +24,7 @@ DEVICE_LIBRARY := firmware_bridge/device/targets/host/libeb1.so
 GUARDED := edge_agent/safety/*,firmware_bridge/*
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test link-faults plane-faults differential prove bench model mutate lint format types unit coverage lock clean system-packages firmware bench-link corrupt fuzz test-arm64 test-service test-clusters deb test-deb
+.PHONY: help sim test link-faults plane-faults differential prove bench model mutate lint format types unit coverage lock clean system-packages firmware bench-link corrupt fuzz test-arm64 test-service test-clusters soak deb test-deb
 
 help:  ## this list
 	@echo "edge-autonomy: a quantized model holds a real machine inside a hard-coded envelope"
@@ -68,6 +70,9 @@ test-arm64: $(VENV)/.test $(DEVICE_LIBRARY)  ## the agent on an emulated Raspber
 test-service: $(VENV)/.test  ## the units on a real systemd in a container: what dies, hangs, fills up (root, 6 minutes)
 	@bash .ci/system-packages service
 	bash tests/service/run.sh
+
+soak: system-packages $(VENV)/.test $(DEVICE_LIBRARY)  ## HOURS=1 of the real processes and SIMULATED_HOURS=8: nothing grows
+	PYTHONPATH=. nice $(BIN)/python bench/soak.py --hours $(HOURS) --simulated-hours $(SIMULATED_HOURS)
 
 test-clusters: $(VENV)/.test $(DEVICE_LIBRARY)  ## the plane on three RabbitMQ nodes, one of them killed (ENGINE=nats: on NATS)
 	@bash .ci/system-packages clusters
