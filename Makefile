@@ -24,7 +24,7 @@ DEVICE_LIBRARY := firmware_bridge/device/targets/host/libeb1.so
 GUARDED := edge_agent/safety/*,firmware_bridge/*
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test link-faults plane-faults differential prove bench model mutate lint format types unit coverage lock clean system-packages firmware bench-link corrupt fuzz test-arm64 test-service test-clusters soak deb test-deb
+.PHONY: help sim test link-faults plane-faults differential prove bench model mutate lint format types unit coverage lock clean system-packages firmware bench-link corrupt fuzz test-arm64 test-service test-clusters soak deb test-deb test-container
 
 help:  ## this list
 	@echo "edge-autonomy: a quantized model holds a real machine inside a hard-coded envelope"
@@ -88,6 +88,10 @@ test-deb: $(VENV)/.test  ## the package in a fresh Debian 12: install, run, upgr
 	mkdir -p build/deb/upgrade && mv build/deb/edge-autonomy_*.deb build/deb/upgrade
 	BIN=$(BIN) PYTHON=3.11 bash deploy/deb/build.sh
 	bash tests/deb/run.sh
+
+test-container: $(VENV)/.test  ## the container image: built without a daemon, run read-only and not as root (root)
+	@bash .ci/system-packages container
+	bash tests/container/run.sh
 
 bench: $(VENV)/.test $(DEVICE_LIBRARY)  ## measure the control process beside a hand-written loop
 	$(BIN)/python bench/envelope.py
