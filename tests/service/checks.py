@@ -26,7 +26,7 @@ FIRST: tuple[Check, ...] = (
     sandboxes.the_kinds_of_device_are_enforced,
     sandboxes.addresses_are_enforced,
     metrics.the_numbers_can_be_read_on_loopback,
-    metrics.another_port_stays_shut,
+    metrics.another_port_stays_shut_where_systemd_can,
     faults.a_keyring_comes_as_a_credential,
     faults.control_is_killed,
     faults.gateway_is_killed,

@@ -47,13 +47,16 @@ def the_numbers_can_be_read_on_loopback(board: Board) -> str:
     return f"{len(text.splitlines())} lines of /metrics, on 127.0.0.1 alone"
 
 
-def another_port_stays_shut(board: Board) -> str:
-    """For a port that the unit does not name the gateway works on and says so."""
+def another_port_stays_shut_where_systemd_can(board: Board) -> str:
+    """For a port that the unit does not name the gateway works on and says so. Debian 12 builds
+    its systemd without what it needs to refuse one."""
+    can = "+BPF_FRAMEWORK" in run("systemctl", "--version")
     board.configure(f"metrics = {{ port = {_OTHER} }}\n")
     run("systemctl", "restart", GATEWAY)
-    until(lambda: "not permitted" in str(_report(board).get("pages.state")), "a refusal")
+    expected = "not permitted" if can else "listening"
+    until(lambda: expected in str(_report(board).get("pages.state")), expected)
     state = _report(board)["pages.state"]
     board.configure()
     run("systemctl", "restart", GATEWAY)
     board.until_moving()
-    return f"it goes on and says: {state}"
+    return f"it goes on and says: {state}" if can else "this systemd cannot forbid it"

@@ -23,7 +23,7 @@ if [ ! -e "$BUILD/base.complete" ]; then
     rm -rf "$BASE"
     mirror=$(awk '/^URIs:/ {print $2; exit}' /etc/apt/sources.list.d/debian.sources 2>/dev/null || true)
     mmdebstrap --quiet --mode=root --variant=minbase \
-        --include=systemd,systemd-sysv,dbus,libnss-systemd,udev,python3,python3-venv,mosquitto \
+        --include=systemd,systemd-sysv,dbus,libnss-systemd,libbpf1,udev,python3,python3-venv,mosquitto \
         "$SUITE" "$BASE" ${mirror:+"$mirror"}
     touch "$BUILD/base.complete"
 fi
