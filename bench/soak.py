@@ -24,6 +24,10 @@ from bench.growth import Finding, Sample, judge
 from bench.report import machine
 from edge_agent.core.errors import EXIT_OK, EXIT_TRANSIENT, EdgeAgentError
 
+FACTS = (
+    *("recording.records", "recording.segments", "mqtt.connects", "sessions"),
+    *("lost_silent", "lost_reset", "lost_unanswered", "unplugged"),
+)
 _NUMBERS = ("first_third", "last_third", "found", "at_most")
 
 
@@ -59,7 +63,7 @@ def _simulated(hours: float, folder: Path) -> dict[str, Any]:
         done = pool.submit(soak_simulated.run, hours, folder).result()
     facts = {name: done.summary[name] for name in ("ticks", "wall_s")}
     facts["segments"] = done.summary["recording"]["segments"]
-    return _part(f"{hours:g} simulated hours", judge(done.samples, soak_simulated.RULES), facts, [])
+    return _part(f"Simulated, {hours:g} h", judge(done.samples, soak_simulated.RULES), facts, [])
 
 
 def _real(hours: float, folder: Path) -> dict[str, Any]:
@@ -67,10 +71,9 @@ def _real(hours: float, folder: Path) -> dict[str, Any]:
     lost = done.status.get("recording.records_lost", 0)
     problems = [f"{lost} records lost"] if lost else []
     problems += [f"the stop ended with exit code {done.exit_code}"] if done.exit_code else []
-    wanted = ("recording.records", "recording.segments", "mqtt.connects", "sessions")
-    facts = {name: done.status[name] for name in wanted if name in done.status}
+    facts = {name: done.status[name] for name in FACTS}
     facts["commands"] = dict(sorted(done.outcomes.items()))
-    return _part(f"{hours:g} real hours", judge(done.samples, soak_site.RULES), facts, problems)
+    return _part(f"Real, {hours:g} h", judge(done.samples, soak_site.RULES), facts, problems)
 
 
 def _part(

@@ -33,3 +33,4 @@ def test_the_real_part_commands_disturbs_and_ends_in_good_order(
     assert soaked.status["recording.records_lost"] == 0
     assert {rule.name for rule in soak_site.RULES} <= told[-1].figures.keys()
     assert told[-1].figures["control.own_kb"] > 10_000
+    assert set(soak.FACTS) <= soaked.status.keys()
