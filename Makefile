@@ -8,6 +8,8 @@ STEPS ?= 10000000
 PYTHON_OF_DEB ?= 3.11
 FRAMES ?= 10000000
 SECONDS := 600
+HOURS ?= 1
+SIMULATED_HOURS ?= 8
 ENGINE ?= rabbitmq
 RP2040JS ?= build/rp2040js/node_modules/rp2040js
 # Tests that must not run beside others share an xdist group; the rest use both cores.
@@ -23,7 +25,7 @@ DEVICE_LIBRARY := firmware_bridge/device/targets/host/libeb1.so
 GUARDED := edge_agent/safety/*,firmware_bridge/*
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test link-faults plane-faults plane-netfaults differential prove bench model mutate lint format types unit coverage lock clean system-packages firmware pico bench-link corrupt fuzz fuzz-plane test-arm64 test-service test-clusters deb test-deb test-upgrade
+.PHONY: help sim test link-faults plane-faults plane-netfaults differential prove bench model mutate lint format types unit coverage lock clean system-packages firmware pico bench-link corrupt fuzz fuzz-plane test-arm64 soak test-service test-clusters deb test-deb test-upgrade test-container
 
 help:  ## this list
 	@echo "edge-autonomy: a quantized model holds a real machine inside a hard-coded envelope"
@@ -86,6 +88,9 @@ test-service: $(VENV)/.test  ## the units on a real systemd in a container: what
 	@bash .ci/system-packages service
 	bash tests/service/run.sh
 
+soak: system-packages $(VENV)/.test $(DEVICE_LIBRARY)  ## HOURS=1 of the real processes and SIMULATED_HOURS=8: nothing grows
+	PYTHONPATH=. nice $(BIN)/python bench/soak.py --hours $(HOURS) --simulated-hours $(SIMULATED_HOURS)
+
 test-clusters: $(VENV)/.test $(DEVICE_LIBRARY)  ## the plane on three RabbitMQ nodes, one of them killed (ENGINE=nats: on NATS)
 	@bash .ci/system-packages clusters
 	$(BIN)/python -m pytest -p no:xdist -v -s tests/cluster/check_clusters.py -k $(ENGINE)
@@ -104,6 +109,10 @@ test-deb: $(VENV)/.test  ## the package in a fresh Debian 12: install, run, upgr
 test-upgrade: $(VENV)/.test deb  ## the package on a real systemd: upgrades that hold, that do not, that are cut off (root)
 	@bash .ci/system-packages service
 	bash tests/service/run_upgrade.sh
+
+test-container: $(VENV)/.test  ## the container image: built without a daemon, run read-only and not as root (root)
+	@bash .ci/system-packages container
+	bash tests/container/run.sh
 
 bench: $(VENV)/.test $(DEVICE_LIBRARY)  ## measure the control process beside a hand-written loop
 	$(BIN)/python bench/envelope.py

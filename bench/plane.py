@@ -7,10 +7,7 @@ on the disk that `--folder` is on, with its fsync. Owns: the stop watch and the 
 """
 
 import argparse
-import base64
-import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -25,9 +22,9 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from bench.facts import print_facts
+from bench.keyring import KID, write_keyring
 from bench.mosquitto import Mosquitto
 from bench.processes import resident_kb
-from edge_agent.authority.ed25519 import public_of
 from edge_agent.authority.seal import Algorithm
 from edge_agent.client import ClientOptions, DeviceClient
 from edge_agent.gateway.control_socket import query_status
@@ -50,13 +47,8 @@ class Rig:
 @contextmanager
 def rig(folder: Path, algorithm: Algorithm) -> Iterator[Rig]:
     """Start everything; end everything."""
-    secret = secrets.token_bytes(32)
-    keyring, config = folder / "keyring.json", folder / "agent.toml"
-    signs = algorithm == "ed25519"
-    half = base64.b64encode(public_of(secret) if signs else secret).decode()
-    row = {"kid": "bench", "public" if signs else "secret": half, "roles": ["cmd"]}
-    keyring.write_text(json.dumps({"ver": 1, "device": DEVICE, "keys": [row]}))
-    keyring.chmod(0o600)
+    config = folder / "agent.toml"
+    keyring, secret = write_keyring(folder, DEVICE, algorithm)
     with Mosquitto(folder) as broker:
         config.write_text(
             f'[loop]\nrate_hz = 50.0\n[plane]\nid = "{DEVICE}"\nport = {broker.port}\n'
@@ -70,7 +62,7 @@ def rig(folder: Path, algorithm: Algorithm) -> Iterator[Rig]:
             host=broker.host,
             port=broker.port,
             device=DEVICE,
-            kid="bench",
+            kid=KID,
             secret=secret,
             algorithm=algorithm,
         )

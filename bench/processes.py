@@ -86,6 +86,12 @@ class Process:
     def signal(self, number: int) -> None:
         self._child.send_signal(number)
 
+    def tell(self, line: str) -> None:
+        """A line on its standard input."""
+        if self._child.stdin is not None:
+            self._child.stdin.write(f"{line}\n".encode())
+            self._child.stdin.flush()
+
     def finish(self, within_s: float) -> tuple[int, str]:
         """Wait for its own end: exit code, and what it printed; TimeoutExpired if it goes on."""
         printed, _ = self._child.communicate(timeout=within_s)
@@ -102,12 +108,18 @@ def cpu_ns(pid: int) -> int:
     return time.clock_gettime_ns((~pid << 3) | 2)
 
 
+def memory_kb(pid: int) -> dict[str, int]:
+    """Every line in kB of what the kernel says of a process; TransientError when it has ended."""
+    lines = Path(f"/proc/{pid}/status").read_text("ascii").splitlines()
+    words = [line.split() for line in lines if line.endswith(" kB")]
+    if not words:
+        raise TransientError("no memory figure", where=f"process {pid}")
+    return {name.rstrip(":"): int(value) for name, value, _kb in words}
+
+
 def resident_kb(pid: int) -> int:
     """VmRSS."""
-    for line in Path(f"/proc/{pid}/status").read_text("ascii").splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1])
-    raise TransientError("no memory figure", where=f"process {pid}")
+    return memory_kb(pid)["VmRSS"]
 
 
 def scheduler_of(pid: int) -> str:

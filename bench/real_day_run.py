@@ -91,12 +91,12 @@ def play(day: Day, folder: Path) -> Played:
         config = write_config(day, link, broker.port)
         board = ["-m", "edge_agent.sim.mcu_process", "--device", DEVICE, "--link", str(link)]
         mcu = stack.enter_context(Process(board))
-        _wait_for(link.exists, "the microcontroller's port")
+        wait_for(link.exists, "the microcontroller's port")
         where = ["--config", str(config), "--state-dir", str(state)]
         control = stack.enter_context(Process([*_AGENT, "run", "--arm", *where]))
-        _wait_for(lambda: _is_ready(_ask(state)), "broker, gateway, control and device together")
+        wait_for(lambda: is_ready(ask(state)), "broker, gateway, control and device together")
         fed = _feed(day, broker.port, stack)
-        _wait_for(lambda: _all_taken(_ask(state), fed["cells_sent"]), "the last reading")
+        wait_for(lambda: _all_taken(ask(state), fed["cells_sent"]), "the last reading")
         status = stack.enter_context(Process([*_AGENT, "status", "--json", *where]))
         _, document = status.finish(_READY_WITHIN_S)
         control.signal(signal.SIGTERM)
@@ -145,7 +145,7 @@ def _feed(day: Day, broker_port: int, stack: ExitStack) -> dict[str, Any]:
     return account
 
 
-def _ask(state: Path) -> dict[str, Any]:
+def ask(state: Path) -> dict[str, Any]:
     """The agent's status document; empty while nobody answers."""
     try:
         return query_status(state / "run" / "control.sock", _STATUS_WITHIN_S)
@@ -153,27 +153,27 @@ def _ask(state: Path) -> dict[str, Any]:
         return {}
 
 
-def _report(status: dict[str, Any]) -> dict[str, Any]:
+def report(status: dict[str, Any]) -> dict[str, Any]:
     """The gateway's counters in a status document."""
     report: dict[str, Any] = status.get("gateway", {}).get("report", {})
     return report
 
 
-def _is_ready(status: dict[str, Any]) -> bool:
+def is_ready(status: dict[str, Any]) -> bool:
     """Whether every topic is subscribed and the device holds a session with control."""
-    subscribed = _report(status).get("mqtt.subscriptions", 0) >= len(SENSORS)
+    subscribed = report(status).get("mqtt.subscriptions", 0) >= len(SENSORS)
     serial = status.get("control", {}).get("serial", {})
     return bool(subscribed and serial.get("sessions", 0) >= 1)
 
 
 def _all_taken(status: dict[str, Any], cells: int) -> bool:
     """Whether the gateway has counted, by cause, as many payloads as were sent."""
-    counters = _report(status).items()
+    counters = report(status).items()
     taken: int = sum(n for name, n in counters if name.startswith("sensor."))
     return taken >= cells
 
 
-def _wait_for(condition: Callable[[], bool], what: str) -> None:
+def wait_for(condition: Callable[[], bool], what: str) -> None:
     give_up = time.monotonic() + _READY_WITHIN_S
     while not condition():
         if time.monotonic() > give_up:

@@ -8,7 +8,7 @@ import contextlib
 import os
 import secrets
 import signal
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -46,8 +46,9 @@ from edge_agent.service.latch import Trip, TripLatch, latch_path, require_writab
 from edge_agent.service.log import Level, Log, ModeLog
 from edge_agent.service.notify import Notifier, TickNotifier, open_notifier
 from edge_agent.service.starts import StartCount, machine_boot
-from edge_agent.service.status import TickStats, status_document
+from edge_agent.service.status import NS_PER_US, TickStats, status_document
 from edge_agent.service.upgrade import rolled_back
+from edge_agent.service.warming import Warming
 
 STATUS_EVERY_NS = NS_PER_S
 _CONTROL_WORDS: Mapping[str, str] = {
@@ -63,6 +64,7 @@ class LoadedModel:
     folder: Path
     manifest: Manifest
     policy: Policy
+    warm: Callable[[], None]  # runs the model beside what is decided
 
 
 def load_model(settings: Settings, clock: Clock) -> LoadedModel:
@@ -76,7 +78,8 @@ def load_model(settings: Settings, clock: Clock) -> LoadedModel:
     configured = settings.config.model.path
     folder = Path(configured) if configured else shipped_model(settings.config.device)
     manifest = load_manifest(folder, settings.compiled)
-    return LoadedModel(folder, manifest, OnnxPolicy(folder, manifest, clock))
+    policy = OnnxPolicy(folder, manifest, clock)
+    return LoadedModel(folder, manifest, policy, policy.warm)
 
 
 def golden_deviation(model: LoadedModel) -> float:
@@ -234,12 +237,14 @@ def _control(
     stats = TickStats(period_ns)
     latch = TripLatch(latch_path(state_folder(settings)), settings.envelope, boot)
     log = Log(clock)
+    warming = warming_of(settings, model, clock)
     granted = realtime.set_up(config.loop.realtime_priority)
     facts: dict[str, Any] = {"boot": boot, "version": __version__, "safe_mode": safe_mode}
     facts |= {"hashes": hashes, "realtime": granted, "upgrade": rolled_back()}
     children = {"gateway_process": ChildProcess(gateway_command)} if gateway_command else {}
     _stop_on_signals(operator, (*children.values(), notifier))
     own: dict[str, Reporting] = {"service": notifier, "log": log}
+    own |= {"warming": warming} if warming is not None else {}
     reporting: dict[str, Reporting] = {**ports, **plane.reporting, **children, **own}
     sink = StatusSink(relay, settings, stats, reporting, facts)
     tellers = (TickNotifier(notifier, settings.envelope), ModeLog(log, settings.envelope))
@@ -251,6 +256,7 @@ def _control(
         period_ns,
         config.loop.trigger == "telemetry",
         plane.commands,
+        warming,
     )
     if config.mode == "simulated":
         log.say(Level.NOTICE, 'simulated hardware; mode = "real" drives a machine')
@@ -286,6 +292,14 @@ def _proven_model(settings: Settings, clock: Clock) -> LoadedModel:
     model = load_model(settings, clock)
     golden_deviation(model)
     return model
+
+
+def warming_of(settings: Settings, model: LoadedModel | None, clock: Clock) -> Warming | None:
+    """What runs before each deadline, if the configuration wants it and there is a model."""
+    lead_us = settings.config.loop.warm_before_us
+    if model is None or not lead_us:
+        return None
+    return Warming(model.warm, lead_us * NS_PER_US, clock)
 
 
 def _agent_of(

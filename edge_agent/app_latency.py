@@ -1,17 +1,25 @@
-"""Composition of `edge-agent doctor --latency`: wake-ups by the loop's clock, beside cyclictest.
+"""Composition of `edge-agent doctor --latency`: wake-ups and inferences by the loop's clock, beside
+cyclictest.
 
 Owns: in which scheduling class each row is measured. Must not: measure. The process ends after
 it, so what was set up for it need not be taken back.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
+from edge_agent.app import load_model
 from edge_agent.config import Settings
 from edge_agent.core.clock import NS_PER_S, Clock
+from edge_agent.inference.golden import load_golden
 from edge_agent.service import realtime
-from edge_agent.service.latency import Lateness, cyclictest, wake_ups
+from edge_agent.service.latency import Lateness, cyclictest, inferences, wake_ups
+from edge_agent.service.status import NS_PER_US
+from edge_agent.service.warming import Warming
 
-_PRIORITY = 50  # where the configuration asks for none
+# Where the configuration asks for none.
+_PRIORITY = 50
+_LEAD_US = 1000
 
 
 class Row(NamedTuple):
@@ -29,17 +37,28 @@ class Row(NamedTuple):
 
 
 def measure(settings: Settings, clock: Clock, for_ns: int) -> list[Row]:
-    """Four rows, `for_ns` each: the loop's pacing and cyclictest, with and without SCHED_FIFO."""
+    """`for_ns` each, with and without SCHED_FIFO: the loop's pacing, the model at its deadlines,
+    the same warmed, and cyclictest."""
     loop = settings.config.loop
     period_ns = round(NS_PER_S / loop.rate_hz)
     priority = loop.realtime_priority or _PRIORITY
+    model = load_model(settings, clock)
+    features = load_golden(model.folder, model.manifest)[0].observation
+    infer = partial(model.policy.propose, features)
     rows = []
     for wanted in (0, priority):
         granted = realtime.set_up(wanted)["scheduler"]
-        refused = bool(wanted) and granted.startswith("normal")
-        own = granted if refused else wake_ups(clock, period_ns, for_ns)
         name = f"SCHED_FIFO {wanted}" if wanted else "normal"
-        rows.append(Row("loop", name, own))
+        if wanted and granted.startswith("normal"):
+            rows += [Row(what, name, granted) for what in ("loop", "inference", "warmed")]
+            continue
+        timing = (period_ns, for_ns)
+        warming = Warming(model.warm, (loop.warm_before_us or _LEAD_US) * NS_PER_US, clock)
+        rows += [
+            Row("loop", name, wake_ups(clock, period_ns, for_ns)),
+            Row("inference", name, inferences(clock, timing, infer, None)),
+            Row("warmed", name, inferences(clock, timing, infer, warming)),
+        ]
     # After the loop's rows: a child of a process of class SCHED_FIFO starts in the normal one.
     for wanted in (0, priority):
         name = f"SCHED_FIFO {wanted}" if wanted else "normal"

@@ -56,7 +56,7 @@ def run_simulation(request: SimRequest) -> int:
     wall = SystemClock()
     model = load_model(settings, wall)
     with _interruptible() as interrupted:
-        parts = _parts(settings, model, request, interrupted)
+        parts = parts_of(settings, model, request, interrupted)
         results = simulate(options, parts, sys.stdout)
     if request.as_json:
         document = [
@@ -108,9 +108,10 @@ def view_for(*, as_json: bool) -> View:
     return View.SCREEN if sys.stdout.isatty() else View.LINES
 
 
-def _parts(
+def parts_of(
     settings: Settings, model: LoadedModel, request: SimRequest, interrupted: Callable[[], bool]
 ) -> SimParts:
+    """What a simulated run with these settings is made of."""
     envelope = settings.envelope
     feedback = FEEDBACK_SENSORS.get(envelope.device, ())
     recordings = request.state_dir / "recordings"

@@ -37,8 +37,8 @@ def add_doctor(verbs: Verbs) -> None:
     parser.add_argument(
         "--latency",
         action="store_true",
-        help="measure instead how late the loop wakes up here, with and without SCHED_FIFO, beside"
-        " cyclictest where it is installed",
+        help="measure instead how late the loop wakes up here and how long an inference then takes,"
+        " with and without SCHED_FIFO, beside cyclictest where it is installed",
     )
     parser.add_argument(
         "--seconds", type=float, default=5.0, help="of each measurement (default: %(default)s)"
@@ -112,7 +112,8 @@ def _latency(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json([row.document() for row in rows])
         return EXIT_OK
-    print(f"wake-up after its deadline, {settings.config.loop.rate_hz:g} Hz, us")
+    rate = f"{settings.config.loop.rate_hz:g} Hz"
+    print(f"wake-up after its deadline, and what an inference takes, {rate}, us")
     print(f"{'':<12}{'scheduler':<16}{'p50':>8}{'p99':>8}{'max':>8}{'missed':>8}")
     for row in rows:
         figures = row.lateness

@@ -37,6 +37,7 @@ _BAUD_RATES = (
 # A board whose own clock stood still would follow what has waited in the queue for that long.
 _SILENCE_MS_MIN, _SILENCE_MS_MAX = 40, 500
 _LINE_BAUD_RATES = (1200, 2400, 4800, *_BAUD_RATES)  # sensors are slow; NMEA 0183 is 4800
+_US_PER_S = 1_000_000
 DEFAULT_PATH = Path("/etc/edge-agent/agent.toml")
 
 
@@ -47,6 +48,7 @@ class LoopConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     rate_hz: float = 10.0
     trigger: Literal["timer", "telemetry"] = "timer"
     realtime_priority: int = 0  # SCHED_FIFO priority 1..80; 0 leaves the scheduler alone
+    warm_before_us: int = 0  # an inference on the side, so long before each deadline; 0: none
 
 
 class ModelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -310,6 +312,23 @@ def _check_loop(loop: LoopConfig) -> None:
             f"{loop.realtime_priority} is out of range",
             where="loop.realtime_priority",
             fix="choose 1 to 80, or 0 for the normal scheduler",
+        )
+    _check_warming(loop)
+
+
+def _check_warming(loop: LoopConfig) -> None:
+    most_us = round(_US_PER_S / loop.rate_hz / 2)
+    if loop.warm_before_us and not 50 <= loop.warm_before_us <= most_us:
+        raise ConfigError(
+            f"{loop.warm_before_us} is out of range",
+            where="loop.warm_before_us",
+            fix=f"choose 50 to {most_us}, half a period, or 0 for none",
+        )
+    if loop.warm_before_us and loop.trigger == "telemetry":
+        raise ConfigError(
+            "nobody knows when telemetry will come",
+            where="loop.warm_before_us",
+            fix='choose 0, or trigger = "timer"',
         )
 
 

@@ -18,6 +18,7 @@ from edge_agent.decision.agent import Agent
 from edge_agent.ports.protocol import Port
 from edge_agent.safety.limits import Envelope
 from edge_agent.service.status import TickStats
+from edge_agent.service.warming import Warming
 
 CONFIRM_WITHIN_NS = NS_PER_S  # for the hardware to say that its outputs are safe
 STOP_WITHIN_NS = 30 * NS_PER_S  # longer than any ramp to safe
@@ -57,6 +58,7 @@ class Parts:
     period_ns: int
     on_telemetry: bool  # also tick as soon as a port has something
     commands: Commands
+    warming: Warming | None = None
 
 
 @dataclass(slots=True)
@@ -152,13 +154,23 @@ def next_deadline_ns(deadline_ns: int, now_ns: int, parts: Parts) -> int:
 
 
 def _wait(parts: Parts, deadline_ns: int) -> None:
-    """Sleep to the deadline, at most until a command has come or, with `on_telemetry`, until a
-    port has something."""
+    """Sleep to the deadline, or first to the warming before it; at most until a command has come
+    or, with `on_telemetry`, until a port has something."""
+    warming = parts.warming
+    warm_ns = None if warming is None else warming.due_ns(deadline_ns)
+    if warming is None or warm_ns is None:
+        _sleep_until_ns(parts, deadline_ns)
+    else:
+        _sleep_until_ns(parts, warm_ns)
+        warming.run_before(deadline_ns)
+
+
+def _sleep_until_ns(parts: Parts, instant_ns: int) -> None:
     ports = parts.ports if parts.on_telemetry else ()
     numbers = (parts.commands.fileno(), *(port.fileno() for port in ports))
     descriptors = [number for number in numbers if number is not None]
-    wait_ns = deadline_ns - parts.clock.now_ns()
+    wait_ns = instant_ns - parts.clock.now_ns()
     if not descriptors:
-        parts.clock.sleep_until_ns(deadline_ns)
+        parts.clock.sleep_until_ns(instant_ns)
     elif wait_ns > 0:
         select.select(descriptors, (), (), wait_ns / NS_PER_S)

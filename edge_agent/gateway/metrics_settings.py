@@ -5,17 +5,20 @@ many words: whoever can reach it reads every sensor.
 """
 
 import ipaddress
+from typing import Final
 
 import msgspec
 
 from edge_agent.core.errors import ConfigError
+
+PORT: Final = 9464  # the one on which the unit of the gateway may listen
 
 
 class MetricsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The `[metrics]` section. Without it nothing listens. `beyond_loopback` must be true for an
     `address` that other machines can reach."""
 
-    port: int
+    port: int = PORT
     address: str = "127.0.0.1"
     beyond_loopback: bool = False
 

@@ -33,6 +33,26 @@ BEGIN_WITHIN_S = 1.0
 SESSION_EXPIRY_S = 3600
 
 
+def _wake_up_pair() -> tuple[socket.socket, socket.socket]:
+    """How paho wakes its thread up. Its own way is a TCP connection to itself, for which it listens
+    for a moment: any program of the machine could come first."""
+    pair = socket.socketpair()
+    for end in pair:
+        end.setblocking(False)
+    return pair
+
+
+paho._socketpair_compat = _wake_up_pair  # noqa: SLF001 - there is no other way in
+
+
+class _Client(paho.Client):
+    """Connects without asking for a local address, which is a bind: the gateway's unit forbids
+    every bind but one, where systemd can (`SocketBindDeny`)."""
+
+    def _create_socket_connection(self) -> socket.socket:
+        return socket.create_connection((self._host, self._port), timeout=self._connect_timeout)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkOptions:
     """Where the broker is and how to be there. `password` empty: none. With `others`, each
@@ -127,7 +147,7 @@ class Session:
 
     def _new_client(self) -> paho.Client:
         five = self._options.protocol == "5"
-        client = paho.Client(
+        client = _Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._options.client_id,
             protocol=MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311,

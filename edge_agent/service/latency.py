@@ -1,16 +1,18 @@
-"""How late the loop wakes up on this board: the same clock and the same absolute deadlines.
+"""How late the loop wakes up on this board, and how long an inference then takes.
 
-Owns: the measurement and its percentiles. Must not: know of a scheduling class; its caller sets
-one. cyclictest, the usual tool, is run beside it where it is installed, to tell what is the
-kernel's part and what is Python's.
+Owns: the measurement, on the loop's clock and absolute deadlines, and its percentiles. Must not:
+know of a scheduling class; its caller sets one. cyclictest, the usual tool, is run beside it where
+it is installed, to tell what is the kernel's part and what is Python's.
 """
 
 import re
 import shutil
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from edge_agent.core.clock import NS_PER_S, Clock
 from edge_agent.service.bounded import run_bounded
+from edge_agent.service.warming import Warming
 
 _NS_PER_US: Final = 1000
 # With -h, cyclictest ends with lines of its own: # Min Latencies: 00003 ...
@@ -20,7 +22,8 @@ _HISTOGRAM_US: Final = 10_000
 
 
 class Lateness(NamedTuple):
-    """Percentiles of how late a wake-up was, in microseconds, and deadlines that passed unused."""
+    """Percentiles in microseconds, of a wake-up after its deadline or of what it then did, and
+    deadlines that passed unused."""
 
     p50_us: int
     p99_us: int
@@ -41,6 +44,30 @@ def wake_ups(clock: Clock, period_ns: int, for_ns: int) -> Lateness:
         missed += skipped
         deadline_ns += (1 + skipped) * period_ns
     return of_lateness(late_ns, missed)
+
+
+def inferences(
+    clock: Clock, timing: tuple[int, int], infer: Callable[[], object], warming: Warming | None
+) -> Lateness:
+    """How long `infer` takes at each deadline, after a warming run or without; `timing` is the
+    period and how long to go on, in ns."""
+    period_ns, for_ns = timing
+    took_ns: list[int] = []
+    missed = 0
+    deadline_ns = clock.now_ns() + period_ns
+    end_ns = deadline_ns + for_ns
+    while deadline_ns < end_ns:
+        if warming is not None:
+            clock.sleep_until_ns(deadline_ns - warming.lead_ns)
+            warming.run_before(deadline_ns)
+        clock.sleep_until_ns(deadline_ns)
+        start_ns = clock.now_ns()
+        infer()
+        took_ns.append(clock.now_ns() - start_ns)
+        skipped = (clock.now_ns() - deadline_ns) // period_ns
+        missed += skipped
+        deadline_ns += (1 + skipped) * period_ns
+    return of_lateness(took_ns, missed)
 
 
 def of_lateness(late_ns: list[int], missed: int) -> Lateness:

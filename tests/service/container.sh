@@ -7,7 +7,7 @@ debian_base() { # SUITE: into $BUILD/base, once
     rm -rf "$BUILD/base"
     mirror=$(awk '/^URIs:/ {print $2; exit}' /etc/apt/sources.list.d/debian.sources 2>/dev/null || true)
     mmdebstrap --quiet --mode=root --variant=minbase \
-        --include=systemd,systemd-sysv,dbus,libnss-systemd,udev,python3,python3-venv,mosquitto \
+        --include=systemd,systemd-sysv,dbus,libnss-systemd,libbpf1,udev,python3,python3-venv,mosquitto \
         "$1" "$BUILD/base" ${mirror:+"$mirror"}
     touch "$BUILD/base.complete"
 }

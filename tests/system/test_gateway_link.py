@@ -1,5 +1,6 @@
 """The MQTT link when the broker, the network thread or an identity misbehaves."""
 
+import errno
 import json
 import random
 import select
@@ -126,6 +127,20 @@ def test_the_socket_does_not_wait_to_fill_packets(broker: Mosquitto, start: Star
     sock = link._session._client.socket()
     assert isinstance(sock, socket.socket)
     assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+
+
+def test_a_connection_needs_no_port_of_its_own(
+    broker: Mosquitto, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gateway's unit may not listen, not even on loopback."""
+
+    def refused(_socket: socket.socket, _address: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(socket.socket, "bind", refused, raising=False)
+    link = start(_options(broker.port))
+    _until(link, lambda: link.connected, "connected")
+    assert _count(link, "threads_died") == 0
 
 
 def test_an_identity_taken_over_is_not_fought_for(hostile: Make, start: Start) -> None:

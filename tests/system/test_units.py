@@ -11,6 +11,7 @@ from edge_agent import loop
 from edge_agent.config import LoopConfig
 from edge_agent.core.clock import NS_PER_S
 from edge_agent.core.errors import EXIT_CONFIG
+from edge_agent.gateway.metrics_settings import MetricsSettings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 CONTROL, GATEWAY = "edge-agent.service", "edge-agent-gateway.service"
@@ -91,6 +92,12 @@ def test_the_gateway_has_no_device_and_writes_only_what_is_its_own() -> None:
     assert not {"DeviceAllow", "SupplementaryGroups", "ReadWritePaths"} & unit.keys()
     assert unit["StateDirectory"] == ["edge-agent/recordings edge-agent/outbox"]
     assert unit["User"] != settings(CONTROL)["User"]
+
+
+def test_the_gateway_can_listen_on_the_default_port_of_its_metrics_alone() -> None:
+    unit = settings(GATEWAY)
+    assert unit["SocketBindDeny"] == ["any"]
+    assert unit["SocketBindAllow"] == [f"ipv4:tcp:{MetricsSettings().port}"]
 
 
 def test_outputs_are_made_safe_whatever_ended_the_control_process() -> None:

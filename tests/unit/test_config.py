@@ -88,6 +88,12 @@ def test_a_complete_real_configuration_is_accepted(tmp_path: Path) -> None:
         ("[loop]\nrate_hz = 0.0", ["loop.rate_hz", "1 to 1000"]),
         ("[loop]\nrate_hz = nan", ["loop.rate_hz", "1 to 1000"]),
         ("[loop]\nrealtime_priority = 99", ["loop.realtime_priority", "1 to 80"]),
+        ("[loop]\nwarm_before_us = 49", ["loop.warm_before_us", "50 to 50000"]),
+        ("[loop]\nrate_hz = 200.0\nwarm_before_us = 2501", ["loop.warm_before_us", "50 to 2500"]),
+        (
+            '[loop]\nwarm_before_us = 500\ntrigger = "telemetry"',
+            ["loop.warm_before_us", "nobody knows when", 'trigger = "timer"'],
+        ),
         ("not toml at all", ["agent.toml", "not TOML"]),
         ("mode = 'real'", ["serial", "needs the microcontroller"]),
         (REAL + ON_BROKER, ["mqtt.actuator", "two ports drive the same actuators"]),

@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections.abc import Callable
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -15,6 +16,7 @@ from edge_agent.decision.features import FeatureKind, Features, FeatureSpec
 from edge_agent.loop import CONFIRM_WITHIN_NS, STOP_WITHIN_NS, Operator, Parts, run
 from edge_agent.safety.devices import find
 from edge_agent.service.status import TickStats
+from edge_agent.service.warming import Warming
 
 ENVELOPE = find("air-handler")
 SENSORS = [s.name for s in ENVELOPE.sensors]
@@ -165,6 +167,23 @@ def test_deadlines_are_absolute_and_missed_ones_are_skipped() -> None:
     gaps = {b - a for a, b in itertools.pairwise(times)}
     assert gaps == {250 * NS_PER_MS}  # no burst of ticks to make up for the lost ones
     assert bench.stats.missed_deadlines > 0
+
+
+def test_a_warming_run_comes_before_the_tick_and_changes_nothing_in_it() -> None:
+    plain = Bench(arm=True, ticks=50)
+    warmed = Bench(arm=True, ticks=50)
+
+    def warm() -> None:
+        warmed.log.append("warm")
+        warmed.clock.advance_ns(NS_PER_MS)
+
+    lead_ns = 5 * NS_PER_MS
+    warmed.parts = replace(warmed.parts, warming=Warming(warm, lead_ns, warmed.clock))
+    assert warmed.run() == plain.run()
+    # The first deadline is the start itself, which nothing can come before.
+    assert warmed.log[:7] == ["poll", "apply", "tell", "warm", "poll", "apply", "tell"]
+    assert warmed.log.count("warm") == warmed.log.count("poll") - 1
+    assert warmed.stats.summary()["lateness_max_us"] == 0
 
 
 def test_a_late_tick_is_counted_as_a_missed_deadline() -> None:

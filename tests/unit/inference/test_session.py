@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnxruntime as ort
@@ -49,6 +50,30 @@ def test_an_answer_is_never_that_of_an_earlier_question(tmp_path: Path) -> None:
     assert first.values == (1.0, -2.0)
     assert second.values == (2.0, -4.0)
     assert policy.propose([1.0, 0.0]) == first
+
+
+def test_a_warming_run_leaves_no_trace(tmp_path: Path) -> None:
+    """It computes with the last features, into buffers that no decision reads."""
+    policy, other = open_policy(write_model(tmp_path)), open_policy(tmp_path)
+    for observation in ((1.0, 0.0), (2.0, -3.0), (-50.0, 30.0)):
+        expected = other.propose(observation)
+        policy.warm()
+        assert policy.propose(observation) == expected
+        before = policy._output.tobytes()
+        policy.warm()
+        assert policy._output.tobytes() == before
+        assert policy._scratch_output.tobytes() == before
+
+
+def test_a_warming_run_of_a_model_that_fails_is_silent(tmp_path: Path) -> None:
+    policy = open_policy(write_model(tmp_path))
+
+    def failing(_binding: object) -> None:
+        raise RuntimeError
+
+    policy._session = SimpleNamespace(run_with_iobinding=failing)
+    policy.warm()
+    assert policy.propose((1.0, 1.0)).reasons == (Reason(Rule.MODEL_ERROR),)
 
 
 def test_a_proposal_is_made_of_plain_floats(tmp_path: Path) -> None:

@@ -1,0 +1,36 @@
+"""Short soaks: both parts really run and are really watched, and the table has every figure."""
+
+from pathlib import Path
+
+import pytest
+
+from bench import soak, soak_simulated, soak_site
+from bench.growth import Sample
+
+pytestmark = pytest.mark.xdist_group("bench")
+
+
+def test_the_simulated_part_watches_a_whole_run() -> None:
+    found = soak.measure(0.0, 0.25)
+    (part,) = found["parts"]
+    assert part["facts"]["ticks"] == 9_000
+    assert part["facts"]["segments"] == 4
+    text = soak.table(found)
+    assert all(f"| {rule.name} |" in text for rule in soak_simulated.RULES)
+
+
+def test_the_real_part_commands_disturbs_and_ends_in_good_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(soak_site, "_REMEMBERED", 3)
+    told: list[Sample] = []
+    soaked = soak_site.run(0.005, tmp_path, told.append)
+    assert soaked.exit_code == 0
+    assert soaked.samples == told
+    assert len(told) > 12
+    assert soaked.outcomes["ping done"] >= 1
+    assert soaked.status["mqtt.connects"] >= 2  # the broker was killed once, at least
+    assert soaked.status["recording.records_lost"] == 0
+    assert {rule.name for rule in soak_site.RULES} <= told[-1].figures.keys()
+    assert told[-1].figures["control.own_kb"] > 10_000
+    assert set(soak.FACTS) <= soaked.status.keys()
