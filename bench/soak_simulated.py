@@ -54,7 +54,7 @@ def run(hours: float, folder: Path) -> Simulated:
     request = SimRequest(options, folder, as_json=True)
     watch = Watch(partial(_figures, folder))
     parts = parts_of(settings, model, request, watch.asked)
-    realtime.set_up(0)
+    realtime.set_up(realtime.Wishes())
     (result,) = simulate(options, parts, io.StringIO())
     if result.problems:
         raise TransientError("; ".join(result.problems), where="simulation")

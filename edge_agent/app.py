@@ -18,6 +18,7 @@ from edge_agent import __version__, loop
 from edge_agent.app_commands import open_commands
 from edge_agent.app_hardware import hardware_of
 from edge_agent.app_key import serial_key
+from edge_agent.app_realtime import wishes_of
 from edge_agent.app_safe_mode import inherited_trip, is_safe_mode
 from edge_agent.config import (
     SerialConfig,
@@ -238,7 +239,7 @@ def _control(
     latch = TripLatch(latch_path(state_folder(settings)), settings.envelope, boot)
     log = Log(clock)
     warming = warming_of(settings, model, clock)
-    granted = realtime.set_up(config.loop.realtime_priority)
+    granted = realtime.set_up(wishes_of(config.loop))
     facts: dict[str, Any] = {"boot": boot, "version": __version__, "safe_mode": safe_mode}
     facts |= {"hashes": hashes, "realtime": granted, "upgrade": rolled_back()}
     children = {"gateway_process": ChildProcess(gateway_command)} if gateway_command else {}

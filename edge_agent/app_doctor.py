@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from edge_agent import __version__
+from edge_agent.app_realtime import wishes_of
 from edge_agent.config import Settings, recordings_folder, state_folder
 from edge_agent.core.clock import NS_PER_S, Clock, utc_now_ns
 from edge_agent.core.errors import EdgeAgentError, PortError
@@ -151,8 +152,7 @@ def rights(patient: Patient) -> list[Finding]:
 def real_time(patient: Patient) -> list[Finding]:
     """What the loop may ask of the scheduler."""
     facts = check_rights.read_real_time(patient.root)
-    wanted = patient.settings.config.loop.realtime_priority
-    return [check_rights.judge_real_time(facts, wanted)]
+    return [check_rights.judge_real_time(facts, wishes_of(patient.settings.config.loop))]
 
 
 def model(patient: Patient) -> list[Finding]:

@@ -9,7 +9,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from edge_agent.app import load_model
-from edge_agent.config import Settings
+from edge_agent.app_realtime import wishes_of
+from edge_agent.config import LoopConfig, Settings
 from edge_agent.core.clock import NS_PER_S, Clock
 from edge_agent.inference.golden import load_golden
 from edge_agent.service import realtime
@@ -37,8 +38,8 @@ class Row(NamedTuple):
 
 
 def measure(settings: Settings, clock: Clock, for_ns: int) -> list[Row]:
-    """`for_ns` each, with and without SCHED_FIFO: the loop's pacing, the model at its deadlines,
-    the same warmed, and cyclictest."""
+    """`for_ns` each, with and without SCHED_FIFO, then with what else is configured: the loop's
+    pacing, the model at its deadlines, the same warmed, and cyclictest."""
     loop = settings.config.loop
     period_ns = round(NS_PER_S / loop.rate_hz)
     priority = loop.realtime_priority or _PRIORITY
@@ -46,11 +47,11 @@ def measure(settings: Settings, clock: Clock, for_ns: int) -> list[Row]:
     features = load_golden(model.folder, model.manifest)[0].observation
     infer = partial(model.policy.propose, features)
     rows = []
-    for wanted in (0, priority):
-        granted = realtime.set_up(wanted)["scheduler"]
-        name = f"SCHED_FIFO {wanted}" if wanted else "normal"
-        if wanted and granted.startswith("normal"):
-            rows += [Row(what, name, granted) for what in ("loop", "inference", "warmed")]
+    for wishes in _setups(loop, priority):
+        name = _name(wishes)
+        refused = [said for said in realtime.set_up(wishes).values() if "refused" in said]
+        if refused:
+            rows += [Row(what, name, refused[0]) for what in ("loop", "inference", "warmed")]
             continue
         timing = (period_ns, for_ns)
         warming = Warming(model.warm, (loop.warm_before_us or _LEAD_US) * NS_PER_US, clock)
@@ -61,6 +62,20 @@ def measure(settings: Settings, clock: Clock, for_ns: int) -> list[Row]:
         ]
     # After the loop's rows: a child of a process of class SCHED_FIFO starts in the normal one.
     for wanted in (0, priority):
-        name = f"SCHED_FIFO {wanted}" if wanted else "normal"
+        name = _name(realtime.Wishes(wanted))
         rows.append(Row("cyclictest", name, cyclictest(wanted, period_ns, for_ns)))
     return rows
+
+
+def _setups(loop: LoopConfig, priority: int) -> list[realtime.Wishes]:
+    """One more than the one before each: what was granted is not taken back."""
+    setups = [realtime.Wishes(), realtime.Wishes(priority)]
+    configured = wishes_of(loop)._replace(priority=priority)
+    return setups if configured in setups else [*setups, configured]
+
+
+def _name(wishes: realtime.Wishes) -> str:
+    """The table's word for it."""
+    scheduler = f"SCHED_FIFO {wishes.priority}" if wishes.priority else "normal"
+    cpus = f" on {','.join(map(str, wishes.cpus))}" if wishes.cpus else ""
+    return f"{scheduler}{cpus}{' locked' if wishes.lock_memory else ''}"

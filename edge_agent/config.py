@@ -48,6 +48,8 @@ class LoopConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     rate_hz: float = 10.0
     trigger: Literal["timer", "telemetry"] = "timer"
     realtime_priority: int = 0  # SCHED_FIFO priority 1..80; 0 leaves the scheduler alone
+    cpus: tuple[int, ...] = ()  # to run on; empty: any
+    lock_memory: bool = False
     warm_before_us: int = 0  # an inference on the side, so long before each deadline; 0: none
 
 
@@ -312,6 +314,12 @@ def _check_loop(loop: LoopConfig) -> None:
             f"{loop.realtime_priority} is out of range",
             where="loop.realtime_priority",
             fix="choose 1 to 80, or 0 for the normal scheduler",
+        )
+    if len(set(loop.cpus)) != len(loop.cpus) or any(cpu < 0 for cpu in loop.cpus):
+        raise ConfigError(
+            f"{list(loop.cpus)} are no processors",
+            where="loop.cpus",
+            fix="choose numbers from 0, each once; `nproc` says how many there are",
         )
     _check_warming(loop)
 

@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from edge_agent.service.findings import Finding, failure, good, warning
+from edge_agent.service.realtime import Wishes
 
 _RIGHTS: Final = "rights"
 _REAL_TIME: Final = "real time"
 _CAP_SYS_NICE: Final = 1 << 23
+_CAP_IPC_LOCK: Final = 1 << 14
+_LOCKED_BYTES: Final = 512 << 20  # the limit counts addresses, of which the process has 400 MB
 _GOVERNORS: Final = "sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
 _THROTTLED: Final = "sys/devices/platform/soc/soc:firmware/get_throttled"
 _UNDER_VOLTAGE: Final = 0x1_0001  # now, or since the start
@@ -86,31 +89,35 @@ def read_real_time(root: Path) -> RealTimeFacts:
     """Of this process and this machine."""
     soft, _ = resource.getrlimit(resource.RLIMIT_RTPRIO)
     locked, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
-    capable = _effective_capabilities(root) & _CAP_SYS_NICE
+    capabilities = _effective_capabilities(root)
     try:
         throttled: int | None = int(_text(root / _THROTTLED), 16)
     except ValueError:  # another board: there is no such file
         throttled = None
     return RealTimeFacts(
-        priority_max=99 if capable else soft,
-        locked_bytes_max=locked,
+        priority_max=99 if capabilities & _CAP_SYS_NICE else soft,
+        locked_bytes_max=-1 if capabilities & _CAP_IPC_LOCK else locked,
         governors=tuple(sorted({_text(file) for file in root.glob(_GOVERNORS)} - {""})),
         realtime_kernel=_text(root / "sys/kernel/realtime") == "1",
         throttled=throttled,
     )
 
 
-def judge_real_time(facts: RealTimeFacts, wanted_priority: int) -> Finding:
+def judge_real_time(facts: RealTimeFacts, wanted: Wishes) -> Finding:
     """Nothing here keeps a loop from running; it decides how punctual it is."""
     governors = ", ".join(facts.governors) or "none"
     if facts.throttled is not None and facts.throttled & _UNDER_VOLTAGE:
         words = f"the supply was too low (throttled={facts.throttled:#x}): the CPU is slowed down"
         return warning(_REAL_TIME, words, "a stronger supply and a shorter cable")
-    if 0 <= facts.priority_max < wanted_priority:
-        words = f"SCHED_FIFO {wanted_priority} is configured, {facts.priority_max} is allowed"
-        fix = f"LimitRTPRIO={wanted_priority} in the unit, or [loop] realtime_priority = 0"
+    if 0 <= facts.priority_max < wanted.priority:
+        words = f"SCHED_FIFO {wanted.priority} is configured, {facts.priority_max} is allowed"
+        fix = f"LimitRTPRIO={wanted.priority} in the unit, or [loop] realtime_priority = 0"
         return warning(_REAL_TIME, words, fix)
-    if wanted_priority and set(facts.governors) - {"performance"}:
+    if wanted.lock_memory and 0 <= facts.locked_bytes_max < _LOCKED_BYTES:
+        words = f"lock_memory is configured, {facts.locked_bytes_max // 1024} KiB are allowed"
+        fix = "LimitMEMLOCK=infinity in the unit, or [loop] lock_memory = false"
+        return warning(_REAL_TIME, words, fix)
+    if wanted.priority and set(facts.governors) - {"performance"}:
         words = f"SCHED_FIFO is configured, and the CPU's frequency governor is {governors}"
         fix = "cpupower frequency-set -g performance; `edge-agent doctor --latency` shows the gain"
         return warning(_REAL_TIME, words, fix)

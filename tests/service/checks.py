@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.service import faults, metrics, reloads, sandboxes
+from tests.service import faults, metrics, real_time, reloads, sandboxes
 from tests.service.board import CONTROL, GATEWAY, OUT, Board, FailedError, run
 
 Check = Callable[[Board], str]
@@ -25,6 +25,7 @@ FIRST: tuple[Check, ...] = (
     sandboxes.gateway_has_a_network_and_no_port,
     sandboxes.the_kinds_of_device_are_enforced,
     sandboxes.addresses_are_enforced,
+    real_time.processors_and_locked_memory_are_not_forbidden,
     metrics.the_numbers_can_be_read_on_loopback,
     metrics.another_port_stays_shut_where_systemd_can,
     faults.a_keyring_comes_as_a_credential,

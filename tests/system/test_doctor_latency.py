@@ -27,6 +27,16 @@ def test_latency_measures_the_loops_own_pacing_in_both_classes() -> None:
     assert [line.split()[0] for line in table.splitlines()[2:]] == [row["what"] for row in rows]
 
 
+def test_what_else_is_configured_has_rows_of_its_own(tmp_path: Path) -> None:
+    config = tmp_path / "agent.toml"
+    config.write_text("[loop]\nlock_memory = true\ncpus = [0]\n", encoding="utf-8")
+    command = [sys.executable, "-m", "edge_agent", "doctor", "--latency", "--seconds", "0.2"]
+    command += ["--config", str(config), "--state-dir", str(tmp_path), "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    setups = [row["scheduler"] for row in json.loads(done.stdout) if row["what"] == "warmed"]
+    assert setups == ["normal", "SCHED_FIFO 50", "SCHED_FIFO 50 on 0 locked"]
+
+
 @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "601"])
 def test_a_measurement_without_a_length_is_wrong_usage(seconds: str) -> None:
     assert main(["doctor", "--latency", f"--seconds={seconds}"]) == 2

@@ -2,43 +2,103 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[3]
-# In a process of its own: the scheduling class and a frozen collector are for good.
+LOCK_ALL = 1 << 30
+# In a process of its own: what is set up is for good.
 PROGRAM = """
-import gc, json, os, subprocess, sys
-from edge_agent.service import realtime
-said = realtime.set_up(int(sys.argv[1]))
+import gc, json, os, resource, subprocess, sys
+from pathlib import Path
+from edge_agent.service.realtime import Wishes, set_up
+priority, lock, cpus, limit = json.loads(sys.argv[1])
+if limit is not None:
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, limit))
+    os.seteuid(65534)  # and with it the right to lock more
+said = set_up(Wishes(priority, lock, tuple(cpus)))
+os.seteuid(os.getuid())
 child = [sys.executable, "-c", "import os; print(os.sched_getscheduler(0))"]
 of_child = int(subprocess.run(child, capture_output=True, check=True).stdout)
 own = os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK
-print(json.dumps([said, own, of_child, gc.isenabled()]))
+status = Path("/proc/self/status").read_text()
+locked_kb = int(status.split("VmLck:")[1].split()[0])
+print(json.dumps([said, own, of_child, gc.isenabled(), locked_kb, sorted(os.sched_getaffinity(0))]))
 """
 
 
-def _set_up(priority: int) -> tuple[dict[str, str], int, int, bool]:
-    command = [sys.executable, "-c", PROGRAM, str(priority)]
+class Found(NamedTuple):
+    """What `set_up` said, and what is so."""
+
+    said: dict[str, str]
+    scheduler: int
+    of_child: int
+    collects: bool
+    locked_kb: int
+    cpus: list[int]
+
+
+def _set_up(
+    priority: int = 0,
+    *,
+    lock: bool = False,
+    cpus: tuple[int, ...] = (),
+    limit: int | None = None,
+) -> Found:
+    wishes: list[Any] = [priority, lock, cpus, limit]
+    command = [sys.executable, "-c", PROGRAM, json.dumps(wishes)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=20)
-    said, own, of_child, collects = json.loads(done.stdout)
-    return said, own, of_child, collects
+    return Found(*json.loads(done.stdout))
 
 
 def test_a_child_of_a_real_time_process_is_scheduled_normally() -> None:
     """Where the system refuses the class to this user, that is what must be said."""
-    said, own, of_child, _ = _set_up(10)
-    assert of_child == os.SCHED_OTHER
-    if own == os.SCHED_FIFO:
-        assert said["scheduler"] == "SCHED_FIFO 10"
+    found = _set_up(10)
+    assert found.of_child == os.SCHED_OTHER
+    if found.scheduler == os.SCHED_FIFO:
+        assert found.said["scheduler"] == "SCHED_FIFO 10"
     else:
-        assert own == os.SCHED_OTHER
-        assert said["scheduler"].startswith("normal (SCHED_FIFO 10 refused: ")
+        assert found.scheduler == os.SCHED_OTHER
+        assert found.said["scheduler"].startswith("normal (SCHED_FIFO 10 refused: ")
 
 
-def test_priority_zero_leaves_the_scheduler_alone_and_stops_the_collector() -> None:
-    said, own, _, collects = _set_up(0)
-    assert said["scheduler"] == "normal"
-    assert own == os.SCHED_OTHER
-    assert not collects
+def test_without_wishes_only_the_collector_and_the_slack_are_touched() -> None:
+    found = _set_up()
+    assert (found.said["scheduler"], found.said["cpus"]) == ("normal", "any")
+    assert (found.said["memory"], found.locked_kb) == ("not locked", 0)
+    assert found.scheduler == os.SCHED_OTHER
+    assert set(found.cpus) == os.sched_getaffinity(0)
+    assert not found.collects
+
+
+def test_it_runs_on_the_processors_that_are_wished_for() -> None:
+    one = min(os.sched_getaffinity(0))
+    found = _set_up(cpus=(one,))
+    assert (found.said["cpus"], found.cpus) == (str(one), [one])
+
+
+def test_a_processor_that_is_not_there_is_refused_and_said() -> None:
+    found = _set_up(cpus=(1023,))
+    assert found.said["cpus"].startswith("any (1023 refused: ")
+    assert set(found.cpus) == os.sched_getaffinity(0)
+
+
+def test_memory_is_locked_or_why_not_is_said() -> None:
+    found = _set_up(lock=True)
+    limit, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    if found.said["memory"] == "locked on fault":
+        assert found.locked_kb > 10_000
+    else:
+        assert 0 <= limit < LOCK_ALL
+        assert found.said["memory"].startswith("not locked (refused: ")
+
+
+def test_what_the_limit_forbids_is_not_locked() -> None:
+    if os.geteuid() != 0:
+        return  # who is not root has the limit of the machine: the test above
+    found = _set_up(lock=True, limit=1 << 16)
+    assert found.said["memory"].startswith("not locked (refused: ")
+    assert found.locked_kb == 0
