@@ -114,9 +114,10 @@ def _latency(arguments: argparse.Namespace) -> int:
         return EXIT_OK
     rate = f"{settings.config.loop.rate_hz:g} Hz"
     print(f"wake-up after its deadline, and what an inference takes, {rate}, us")
-    print(f"{'':<12}{'scheduler':<16}{'p50':>8}{'p99':>8}{'max':>8}{'missed':>8}")
+    width = max(16, *(len(row.scheduler) + 2 for row in rows))
+    print(f"{'':<12}{'scheduler':<{width}}{'p50':>8}{'p99':>8}{'max':>8}{'missed':>8}")
     for row in rows:
         figures = row.lateness
         text = figures if isinstance(figures, str) else "".join(f"{f:>8}" for f in figures)
-        print(f"{row.what:<12}{row.scheduler:<16}{text}")
+        print(f"{row.what:<12}{row.scheduler:<{width}}{text}")
     return EXIT_OK

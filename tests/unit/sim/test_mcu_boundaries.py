@@ -5,7 +5,7 @@ import pytest
 from edge_agent.safety.devices.air_handler import ENVELOPE
 from edge_agent.sim.mcu import McuSettings, SimulatedMcu
 from firmware_bridge.frames import Frame, encode_frame
-from firmware_bridge.messages import DeviceState, Kind, SafeReason, session_salt
+from firmware_bridge.messages import AckResult, DeviceState, Kind, SafeReason, session_salt
 from tests.unit.sim.spoken_device import FEEDBACK, MS, Device, with_actuator
 
 HALF = 0x8000  # of the sequence numbers: so far ahead is behind
@@ -109,10 +109,52 @@ def open_session(device: Device, *values: int) -> None:
 def test_an_answer_of_the_last_session_is_not_given_in_the_next() -> None:
     device = Device()
     device.wait(1)
-    device.say(Kind.DISARM, ())
-    open_session(device, 7, 6)
+    disarm = encode_frame(Frame(Kind.DISARM, 1, 0, ()), device.salt)
+    opening = encode_frame(Frame(Kind.HELLO_ACK, 0, 0, (7, 6)), 0)
+    device.mcu.receive(device.now_ns, disarm + opening)
     device.host.salt = session_salt(device.mcu.hello, 6)
     assert {frame.kind for frame in device.wait(40)} == {Kind.TELEMETRY}
+
+
+def test_a_new_session_is_told_of_at_once() -> None:
+    device = Device()
+    device.wait(20)
+    device.wait(5)
+    open_session(device, 7, 6)
+    device.host.salt = session_salt(device.mcu.hello, 6)
+    assert [frame.kind for frame in device.wait(0)] == [Kind.TELEMETRY]
+
+
+def test_a_piece_that_is_too_long_is_dropped_once_and_counted() -> None:
+    device = Device()
+    device.mcu.receive(device.now_ns, b"x" * 600 + b"\0")
+    assert device.mcu.bad_frames.too_long == device.mcu.bad_frames.total() == 1
+
+
+def test_every_arming_needs_its_own_tokens() -> None:
+    device = armed()
+    device.wait(600)  # the dead man
+    device.say(Kind.ARM, (5, 1))
+    for _ in range(2):
+        device.wait(10)
+        device.say(Kind.SET, (0, 0, 0, 0))
+    assert device.mcu.state is DeviceState.ARMING
+
+
+def test_a_disarm_is_answered_well_after_an_arm_that_was_not() -> None:
+    device = Device()
+    device.say(Kind.ARM, (6, 0))
+    device.wait(1)
+    device.say(Kind.DISARM, ())
+    answers = [frame.values for frame in device.wait(1) if frame.kind == Kind.ACK]
+    assert answers == [(device.seq, AckResult.OK)]
+
+
+def test_each_set_that_is_followed_is_counted() -> None:
+    device = armed()
+    before = device.mcu.counters.sets_applied
+    device.set(1, 0, 0, 0)
+    assert device.mcu.counters.sets_applied == before + 1
 
 
 def test_a_new_session_begins_with_no_set_and_nothing_held_back() -> None:

@@ -106,6 +106,16 @@ def test_a_command_of_long_ago_is_not_proved_when_its_sequence_number_is_back() 
     assert device.mcu.bad_frames.crc == 1
 
 
+def test_a_session_counts_from_its_own_beginning() -> None:
+    device = Keyed()
+    device.open(5)
+    for _ in range(3):
+        device.say(Kind.SET, (0, 0, 0, 0), FAR)
+    device.open(6)
+    device.arm(6)
+    assert device.mcu.bad_frames.crc == 0
+
+
 def test_a_session_goes_on_beyond_any_count_of_31_bits() -> None:
     device = Keyed()
     device.open(5)
