@@ -100,7 +100,7 @@ Version: $VERSION
 Architecture: $ARCH
 Maintainer: The edge-autonomy authors
 Depends: python3 (>= $PYTHON), python3 (<< $next~), libstdc++6, libc6 (>= 2.28)
-Recommends: systemd, udev, mosquitto
+Recommends: systemd, udev, libbpf1, mosquitto
 Suggests: rt-tests
 Installed-Size: $(du -sk --exclude=DEBIAN "$TREE" | cut -f1)
 Section: electronics
