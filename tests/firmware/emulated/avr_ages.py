@@ -38,9 +38,10 @@ def drive(host: Host, seconds: float) -> dict[int, int]:
 def ages_ms(board: AvrBoard, host: Host, seconds: float) -> list[float]:
     """The age of each new value when it reached the pin, sorted. A busy machine may trip the
     dead man; what follows is the device's own ramp and nobody's command, so it is left out."""
+    before = len(board.writes())
     decided_ns = drive(host, seconds)
     reached_ns: dict[int, int] = {}
-    for write in board.writes():
+    for write in board.writes()[before:]:
         if write.duty == 0 and reached_ns.get(1):
             break
         reached_ns.setdefault(write.duty, write.at_ns)

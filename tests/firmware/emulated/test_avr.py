@@ -39,8 +39,12 @@ def mega(tmp_path: Path) -> Iterator[AvrBoard]:
 def test_a_100_hz_loop_drives_a_pin_and_no_command_outruns_the_line(mega: AvrBoard) -> None:
     host = Host(mega.cable.host_path)
     try:
-        ages = ages_ms(mega, host, 1.5)
-        host.run(lambda: mega.writes()[-1].duty == 0, armed=False)
+        ages: list[float] = []
+        for _ in range(5):  # a starved machine trips the dead man before there are enough
+            ages = ages_ms(mega, host, 1.5)
+            host.run(lambda: mega.writes()[-1].duty == 0, armed=False)
+            if len(ages) >= 5:
+                break
         assert host.status("frames") != 0
     finally:
         host.close()
