@@ -27,7 +27,7 @@ from edge_agent.config import (
     socket_path,
     state_folder,
 )
-from edge_agent.core.clock import NS_PER_S, Clock, SystemClock
+from edge_agent.core.clock import NS_PER_S, NS_PER_US, Clock, SystemClock
 from edge_agent.core.errors import EXIT_OK, EXIT_TRANSIENT, ConfigError, EdgeAgentError, ModelError
 from edge_agent.core.ipc import Welcome
 from edge_agent.core.records import Reason, Rule, TickRecord
@@ -47,7 +47,7 @@ from edge_agent.service.latch import Trip, TripLatch, latch_path, require_writab
 from edge_agent.service.log import Level, Log, ModeLog
 from edge_agent.service.notify import Notifier, TickNotifier, open_notifier
 from edge_agent.service.starts import StartCount, machine_boot
-from edge_agent.service.status import NS_PER_US, TickStats, status_document
+from edge_agent.service.status import TickStats, status_document
 from edge_agent.service.upgrade import rolled_back
 from edge_agent.service.warming import Warming
 

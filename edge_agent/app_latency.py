@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 from edge_agent.app import load_model
 from edge_agent.app_realtime import wishes_of
 from edge_agent.config import LoopConfig, Settings
-from edge_agent.core.clock import NS_PER_S, Clock
+from edge_agent.core.clock import NS_PER_S, NS_PER_US, Clock
 from edge_agent.inference.golden import load_golden
 from edge_agent.service import realtime
 from edge_agent.service.latency import Lateness, cyclictest, inferences, wake_ups
-from edge_agent.service.status import NS_PER_US
 from edge_agent.service.warming import Warming
 
 # Where the configuration asks for none.

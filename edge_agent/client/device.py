@@ -19,10 +19,9 @@ from edge_agent.authority.seal import Algorithm, open_seal, seal
 from edge_agent.authority.topics import ALL, ALL_STOP, topics_of
 from edge_agent.client.connection import BrokerOptions, Connection, Heard
 from edge_agent.client.outcome import Outcome
-from edge_agent.core.clock import NS_PER_MS, NS_PER_S, SystemClock, utc_now_ns
+from edge_agent.core.clock import NS_PER_MS, NS_PER_S, NS_PER_US, SystemClock, utc_now_ns
 from edge_agent.core.errors import TransientError
 
-_NS_PER_US: Final = 1_000
 _GRACE_S: Final = 1.0
 _KEPT: Final = 4_096
 
@@ -139,7 +138,7 @@ class DeviceClient:
 
     def stop_all(self, *, within_s: float = 5.0) -> Outcome:
         """Stop every device that has this key; the answer of this client's own."""
-        self._counter = max(self._counter + 1, utc_now_ns() // _NS_PER_US)
+        self._counter = max(self._counter + 1, utc_now_ns() // NS_PER_US)
         body = {
             "id": secrets.token_hex(16),
             "dev": ALL,
@@ -165,7 +164,7 @@ class DeviceClient:
         status = self.wait_online()
         boot, sess = (str(status.get(name, "")) for name in ("boot", "sess"))
         # Above all that this key has used, also from another process, while clocks are sane.
-        self._counter = max(self._counter + 1, utc_now_ns() // _NS_PER_US)
+        self._counter = max(self._counter + 1, utc_now_ns() // NS_PER_US)
         return {
             "id": secrets.token_hex(16),
             "dev": self._options.device,

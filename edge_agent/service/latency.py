@@ -10,11 +10,10 @@ import shutil
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from edge_agent.core.clock import NS_PER_S, Clock
+from edge_agent.core.clock import NS_PER_S, NS_PER_US, Clock
 from edge_agent.service.bounded import run_bounded
 from edge_agent.service.warming import Warming
 
-_NS_PER_US: Final = 1000
 # With -h, cyclictest ends with lines of its own: # Min Latencies: 00003 ...
 _HISTOGRAM_ROW: Final = re.compile(r"^(\d{6}) (\d+)", re.MULTILINE)
 _MAX: Final = re.compile(r"^# Max Latencies: (\d+)", re.MULTILINE)
@@ -75,7 +74,7 @@ def of_lateness(late_ns: list[int], missed: int) -> Lateness:
     ordered = sorted(late_ns)
     last = len(ordered) - 1
     at = [ordered[last // 2], ordered[last * 99 // 100], ordered[last]]
-    p50, p99, most = (value // _NS_PER_US for value in at)
+    p50, p99, most = (value // NS_PER_US for value in at)
     return Lateness(p50, p99, most, missed)
 
 
@@ -85,7 +84,7 @@ def cyclictest(priority: int, period_ns: int, for_ns: int) -> Lateness | str:
     if program is None:
         return "not installed (Debian: rt-tests)"
     loops = max(1, for_ns // period_ns)
-    command = [program, "-q", "-t1", f"-p{priority}", f"-i{period_ns // _NS_PER_US}"]
+    command = [program, "-q", "-t1", f"-p{priority}", f"-i{period_ns // NS_PER_US}"]
     command += [f"-l{loops}", f"-h{_HISTOGRAM_US}"]
     command += [] if priority else ["--policy=other"]
     try:

@@ -13,7 +13,7 @@ import socket
 from collections.abc import MutableMapping
 from typing import Final
 
-from edge_agent.core.clock import NS_PER_S, SystemClock
+from edge_agent.core.clock import NS_PER_S, NS_PER_US, SystemClock
 from edge_agent.core.records import Mode, TickRecord
 from edge_agent.decision.words import explain_reason
 from edge_agent.safety.limits import Envelope
@@ -22,7 +22,6 @@ from edge_agent.safety.limits import Envelope
 _SIGNS_PER_WATCHDOG: Final = 4
 _WORDS_EVERY_NS: Final = NS_PER_S
 _WORDS_MAX: Final = 500
-_NS_PER_US: Final = 1_000
 _PAUSE_NS: Final = 90 * NS_PER_S  # as long as the units give a start
 
 
@@ -56,21 +55,21 @@ class Notifier:
 
     def pause(self) -> None:
         """The process begins anew in its place: for so long no pass is complete."""
-        lines = ["RELOADING=1", f"MONOTONIC_USEC={SystemClock().now_ns() // _NS_PER_US}"]
+        lines = ["RELOADING=1", f"MONOTONIC_USEC={SystemClock().now_ns() // NS_PER_US}"]
         if self._watchdog_ns:
-            lines += [f"WATCHDOG_USEC={_PAUSE_NS // _NS_PER_US}", "WATCHDOG=1"]
+            lines += [f"WATCHDOG_USEC={_PAUSE_NS // NS_PER_US}", "WATCHDOG=1"]
         self._send("\n".join(lines))
 
     def environment(self) -> dict[str, str]:
         """What `open_notifier` has taken, for the next run of this process."""
         if not self._named:
             return {}
-        watchdog = {"WATCHDOG_USEC": str(self._watchdog_ns // _NS_PER_US)}
+        watchdog = {"WATCHDOG_USEC": str(self._watchdog_ns // NS_PER_US)}
         return {"NOTIFY_SOCKET": self._named, **(watchdog if self._watchdog_ns else {})}
 
     def _first_lines(self) -> list[str]:
         """Ready; and the watchdog is as it was configured, if a pause has stretched it."""
-        watchdog = [f"WATCHDOG_USEC={self._watchdog_ns // _NS_PER_US}"] if self._watchdog_ns else []
+        watchdog = [f"WATCHDOG_USEC={self._watchdog_ns // NS_PER_US}"] if self._watchdog_ns else []
         return ["READY=1", *watchdog]
 
     def leave(self) -> None:
@@ -123,7 +122,7 @@ def open_notifier(environment: MutableMapping[str, str]) -> Notifier:
     period_us = environment.pop("WATCHDOG_USEC", "")
     for_pid = environment.pop("WATCHDOG_PID", "")
     wanted = period_us.isdecimal() and for_pid in ("", str(os.getpid()))
-    return Notifier(address, int(period_us) * _NS_PER_US if wanted else 0)
+    return Notifier(address, int(period_us) * NS_PER_US if wanted else 0)
 
 
 def tick_words(tick: TickRecord, envelope: Envelope) -> str:

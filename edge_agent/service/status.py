@@ -7,12 +7,12 @@ publishes it, at most once a second.
 from collections.abc import Mapping
 from typing import Any
 
+from edge_agent.core.clock import NS_PER_US
 from edge_agent.core.records import Mode, Quality, TickRecord
 from edge_agent.decision.words import explain_reason, who_decides
 from edge_agent.safety.limits import Envelope
 
 _RING = 512  # ticks that the percentiles look back on
-NS_PER_US = 1_000
 
 
 class TickStats:

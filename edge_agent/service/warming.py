@@ -9,9 +9,8 @@ The slower a loop, the more of what it needs has been pushed out by others betwe
 from collections.abc import Callable
 from typing import Final
 
-from edge_agent.core.clock import NS_PER_S, Clock
+from edge_agent.core.clock import NS_PER_S, NS_PER_US, Clock
 
-_NS_PER_US: Final = 1_000
 _MARGIN: Final = 2  # there must be time for this many of the slowest of late
 _FORGET: Final = 8  # what was slow once counts an eighth less with every deadline
 
@@ -50,8 +49,8 @@ class Warming:
     def status(self) -> dict[str, int | str]:
         """Counters by name, and the slowest of late."""
         return {
-            "lead_us": self.lead_ns // _NS_PER_US,
+            "lead_us": self.lead_ns // NS_PER_US,
             "runs": self._runs,
             "skipped": self._skipped,
-            "takes_us": self._takes_ns // _NS_PER_US,
+            "takes_us": self._takes_ns // NS_PER_US,
         }

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from edge_agent.core.clock import NS_PER_S, Clock
+from edge_agent.core.clock import NS_PER_S, NS_PER_US, Clock
 from edge_agent.core.errors import ConfigError
 from edge_agent.core.records import Command, Intent, Op, Reading, TickRecord
 from edge_agent.decision.agent import Agent, Options
@@ -32,7 +32,6 @@ from edge_agent.sim.world import MCU_STEP_NS, SimulatedSensors, World, WorldPlan
 
 PERIOD_NS: Final = NS_PER_S // 10
 _J_PER_KWH: Final = 3.6e6
-_NS_PER_US: Final = 1000
 
 
 class Bridge(Protocol):
@@ -227,7 +226,7 @@ class _Run:
             **self._summary.as_data(),
             **self._energy(),
             "wall_s": round(wall_ns / NS_PER_S, 2),
-            "step_mean_us": round(step_ns_total / max(ticks, 1) / _NS_PER_US, 1),
+            "step_mean_us": round(step_ns_total / max(ticks, 1) / NS_PER_US, 1),
             "recording": recorder.status(),
         }
         problems = tuple(self._summary.problems(complete=not interrupted))
