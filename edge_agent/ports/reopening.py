@@ -33,25 +33,27 @@ class ReopeningLine(Generic[LineT]):
         """`open_line` raises SerialFaultError while the device is away."""
         self._name = name
         self._open_line = open_line
-        self._line: LineT | None = None
+        self.line: LineT | None = None  # None while the device is away
         self._retry_at_ns = 0
         self._backoff_ns = _BACKOFF_FIRST_NS
         self._fault = ""
         self._opens = 0
+        self._open_failures = 0
         self._losses = 0
 
     def at(self, now_ns: int) -> LineT | None:
         """The open line, opened now if it is time to; None in a pause. May raise the fault of
         the opener, which belongs into `lose`."""
-        if self._line is None and now_ns >= self._retry_at_ns:
-            self._line = self._open_line()
+        if self.line is None and now_ns >= self._retry_at_ns:
+            self.line = self._open_line()
             self._opens += 1
             self._fault = ""
-        return self._line
+        return self.line
 
     def lose(self, now_ns: int, fault: SerialFaultError) -> None:
         """It was lost or could not be opened: try again after a pause."""
-        self._losses += self._line is not None
+        self._losses += self.line is not None
+        self._open_failures += self.line is None
         self.close()
         self._fault = str(fault)
         self._retry_at_ns = now_ns + self._backoff_ns
@@ -63,7 +65,7 @@ class ReopeningLine(Generic[LineT]):
 
     def fileno(self) -> int | None:
         """The open descriptor, or None while the device is away."""
-        return None if self._line is None else self._line.fileno()
+        return None if self.line is None else self.line.fileno()
 
     def status(self) -> dict[str, int | str]:
         """Its name, what is wrong with it now, and how often that was."""
@@ -72,10 +74,11 @@ class ReopeningLine(Generic[LineT]):
             "fault": self._fault,
             "unplugged": self._losses,
             "reconnects": max(0, self._opens - 1),
+            "open_failures": self._open_failures,
         }
 
     def close(self) -> None:
         """Release it; harmless when it is not open."""
-        if self._line is not None:
-            self._line.close()
-            self._line = None
+        if self.line is not None:
+            self.line.close()
+            self.line = None

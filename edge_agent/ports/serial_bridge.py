@@ -1,7 +1,7 @@
 """The port to our own microcontroller: telemetry becomes Readings, Commands become SETs.
 
-Owns: one serial port and one link, their opening, loss and reopening with backoff. Must not:
-block, raise for a fault of the device, or decide anything: arming follows `Command.armed`.
+Owns: one link over one serial port. Must not: block, raise for a fault of the device, or decide
+anything: arming follows `Command.armed`.
 
 An actuator's Reading is the value that the device applied; it is GOOD only while the device
 is ARMED, because a value held in SAFE is not the answer to any command.
@@ -12,6 +12,7 @@ from itertools import repeat
 from typing import Final, Protocol
 
 from edge_agent.core.records import Command, Quality, Reading
+from edge_agent.ports.reopening import ReopeningLine
 from edge_agent.safety.limits import Envelope
 from firmware_bridge.errors import SerialFaultError
 from firmware_bridge.link import Identity, Link, LinkSettings, LinkState
@@ -23,9 +24,6 @@ from firmware_bridge.messages import (
     schema_hash,
 )
 
-_NS_PER_MS: Final = 1_000_000
-_BACKOFF_FIRST_NS: Final = 100 * _NS_PER_MS
-_BACKOFF_LAST_NS: Final = 2_000 * _NS_PER_MS
 # int(...) once: an IntEnum costs more to pass around in the hot path than an int.
 _GOOD: Final = int(Quality.GOOD)
 _INVALID: Final = int(Quality.INVALID)
@@ -77,22 +75,14 @@ class SerialBridgePort:
     ) -> None:
         """`name` is for people. `open_line` is called by `poll` until it succeeds, and raises
         SerialFaultError when it cannot; `nonce_source` gives a new u32 for every session."""
-        self._name = name
-        self._open_line = open_line
+        self._line = ReopeningLine(name, open_line)
         self._nonce_source = nonce_source
         self._identity = link_identity(envelope, feedback_sensors)
         self._link = Link(self._identity)
         self._sensor_channels = tuple(envelope.sensor_index[name] for name in feedback_sensors)
         first = len(envelope.sensors)
         self._actuator_channels = tuple(range(first, first + len(envelope.actuators)))
-        self._port: Line | None = None
         self._telemetry: Telemetry | None = None
-        self._retry_at_ns = 0
-        self._backoff_ns = _BACKOFF_FIRST_NS
-        self._fault = ""
-        self._opens = 0
-        self._losses = 0
-        self._open_failures = 0
         self._dropped_writes = 0
 
     def use_link(self, settings: LinkSettings, key: bytes | None) -> None:
@@ -105,27 +95,27 @@ class SerialBridgePort:
 
         Older telemetry of the same call is superseded: it says the same channels earlier.
         """
-        if self._port is None and not self._open(now_ns):
-            return []
         try:
-            return self._exchange(now_ns)
+            line = self._line.at(now_ns)
+            return [] if line is None else self._exchange(now_ns, line)
         except SerialFaultError as fault:
             self._lose(now_ns, fault)
             return []
 
     def apply(self, now_ns: int, command: Command) -> None:
         """Arm or disarm as told, then send the whole vector."""
-        if self._port is None:
+        line = self._line.line
+        if line is None:
             return
         try:
             data = self._arming(now_ns, command.armed) + self._link.set_outputs(command.counts)
-            self._write(data)
+            self._write(line, data)
         except SerialFaultError as fault:
             self._lose(now_ns, fault)
 
     def fileno(self) -> int | None:
         """The open descriptor, or None while the device is away."""
-        return None if self._port is None else self._port.fileno()
+        return self._line.fileno()
 
     def status(self) -> dict[str, int | str]:
         """Everything a person needs to see why the outputs are, or are not, moving."""
@@ -133,10 +123,11 @@ class SerialBridgePort:
         telemetry = self._telemetry
         refusal = self._link.refusal
         device = self._link.device
+        line = self._line.status()
         return {
-            "path": self._name,
+            "path": line["path"],
             "state": self._link.state.value,
-            "fault": str(refusal) if refusal is not None else self._fault,
+            "fault": line["fault"] if refusal is None else str(refusal),
             "device_state": "" if telemetry is None else DeviceState(telemetry.state).name,
             "safe_reason": "" if telemetry is None else SafeReason(telemetry.safe_reason).name,
             "safe_count": 0 if telemetry is None else telemetry.safe_count,
@@ -152,53 +143,38 @@ class SerialBridgePort:
             "lost_silent": counters.lost_silent,
             "lost_reset": counters.lost_reset,
             "lost_unanswered": counters.lost_unanswered,
-            "unplugged": self._losses,
-            "reconnects": max(0, self._opens - 1),
-            "open_failures": self._open_failures,
+            "unplugged": line["unplugged"],
+            "reconnects": line["reconnects"],
+            "open_failures": line["open_failures"],
             "dropped_writes": self._dropped_writes,
         }
 
     def close(self) -> None:
         """Release the device; its own dead man makes it safe if no DISARM did."""
-        if self._port is not None:
-            self._port.close()
-            self._port = None
+        self._line.close()
+        self._end()
+
+    def _end(self) -> None:
         self._link.close()
         self._telemetry = None
 
-    def _open(self, now_ns: int) -> bool:
-        if now_ns < self._retry_at_ns:
-            return False
-        try:
-            self._port = self._open_line()
-        except SerialFaultError as fault:
-            self._open_failures += 1
-            self._fault = str(fault)
-            self._retry_later(now_ns)
-            return False
-        self._opens += 1
-        self._fault = ""
-        self._link.open(now_ns, self._nonce_source())
-        return True
-
-    def _exchange(self, now_ns: int) -> list[Reading]:
-        port = self._port
-        if port is None:
-            return []
+    def _exchange(self, now_ns: int, line: Line) -> list[Reading]:
+        if self._link.state is LinkState.CLOSED:  # it was opened just now
+            self._link.open(now_ns, self._nonce_source())
         newest: Telemetry | None = None
-        for event in self._link.receive(now_ns, port.read()):
+        for event in self._link.receive(now_ns, line.read()):
             if type(event) is Telemetry:
                 newest = event
-        self._write(self._link.tick(now_ns))
+        self._write(line, self._link.tick(now_ns))
         if self._link.state is LinkState.LOST:
             # What is still queued was decided for a device that no longer listens.
-            port.flush_output()
+            line.flush_output()
             self._link.open(now_ns, self._nonce_source())
-            self._write(self._link.tick(now_ns))
+            self._write(line, self._link.tick(now_ns))
         if newest is None:
             return []
         self._telemetry = newest
-        self._backoff_ns = _BACKOFF_FIRST_NS
+        self._line.is_well()
         return self._readings(now_ns, newest)
 
     def _readings(self, now_ns: int, telemetry: Telemetry) -> list[Reading]:
@@ -220,16 +196,10 @@ class SerialBridgePort:
             return link.arm(now_ns)
         return b""
 
-    def _write(self, data: bytes) -> None:
-        if data and self._port is not None and not self._port.write(data):
+    def _write(self, line: Line, data: bytes) -> None:
+        if data and not line.write(data):
             self._dropped_writes += 1
 
     def _lose(self, now_ns: int, fault: SerialFaultError) -> None:
-        self._losses += 1
-        self.close()
-        self._fault = str(fault)
-        self._retry_later(now_ns)
-
-    def _retry_later(self, now_ns: int) -> None:
-        self._retry_at_ns = now_ns + self._backoff_ns
-        self._backoff_ns = min(2 * self._backoff_ns, _BACKOFF_LAST_NS)
+        self._line.lose(now_ns, fault)
+        self._end()

@@ -47,7 +47,8 @@ def test_pauses_double_up_to_two_seconds() -> None:
     wire = Wire()
     line = ReopeningLine("bus", wire.open)
     assert tries_at(line, wire, 0, 8000) == [0, 100, 300, 700, 1500, 3100, 5100, 7100]
-    assert line.status() == {"path": "bus", "fault": "absent", "unplugged": 0, "reconnects": 0}
+    counted = {"unplugged": 0, "reconnects": 0, "open_failures": 8}
+    assert line.status() == {"path": "bus", "fault": "absent", **counted}
     assert line.fileno() is None
 
 
@@ -68,7 +69,8 @@ def test_a_device_that_said_something_is_soon_looked_for_again(
     line.lose(1000 * MS, PortLostError("hung up"))
     assert (wire.closed, line.fileno()) == (1, None)
     assert tries_at(line, wire, 1000, 2000) == [1000 + pause_ms]
-    assert line.status() == {"path": "bus", "fault": "", "unplugged": 1, "reconnects": 1}
+    counted = {"unplugged": 1, "reconnects": 1, "open_failures": 2}
+    assert line.status() == {"path": "bus", "fault": "", **counted}
     line.close()
     line.close()
     assert wire.closed == 2

@@ -181,7 +181,8 @@ def test_garbage_is_counted_and_survived(rig: Rig) -> None:
 def test_a_device_that_does_not_read_costs_dropped_writes_and_no_time(rig: Rig) -> None:
     rig.until("armed")
     for _ in range(100):  # the kernel moves what it holds, and then there is room again
-        while rig.port._port is not None and rig.port._port.write(b"\x01" * 4096):
+        line = rig.port._line.line
+        while line is not None and line.write(b"\x01" * 4096):
             pass
         rig.port.poll(rig.now_ns)
         rig.port.apply(rig.now_ns, ARMED)
