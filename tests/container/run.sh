@@ -20,7 +20,7 @@ if [ ! -e "$BUILD/debian.tar" ]; then
     mmdebstrap --quiet --mode=root --variant=minbase bookworm "$BUILD/debian.new.tar" ${mirror:+"$mirror"}
     mv "$BUILD/debian.new.tar" "$BUILD/debian.tar"
 fi
-rm -rf "$BUILD/store" "$BUILD/run" "$BUILD/root" "$BUILD/state" "$WHEELS"
+rm -rf "$BUILD/store" "$BUILD/run" "$BUILD/image" "$BUILD/state" "$WHEELS"
 container=""
 child() { tr -d ' ' 2>/dev/null <"/proc/${1:-none}/task/${1:-none}/children" || true; }
 leader() { child "$(child "$container")"; } # its process 1: a shell waits for nspawn, which waits for it
@@ -29,7 +29,7 @@ end() {
     [ -z "$inside" ] || kill -KILL "$inside"
     [ -z "$container" ] || wait "$container" 2>/dev/null || true
     store rm --all >/dev/null 2>&1 || true
-    rm -rf "$BUILD/store" "$BUILD/run" "$BUILD/root" "$BUILD/state"
+    rm -rf "$BUILD/store" "$BUILD/run" "$BUILD/image" "$BUILD/state"
 }
 trap end EXIT
 
@@ -49,7 +49,7 @@ claim "it builds from the recipe"
 image=$(store from localhost/edge-agent)
 mounted=$(store mount "$image")
 size=$(du -sm "$mounted" | cut -f 1)
-cp -a "$mounted" "$BUILD/root"
+cp -a "$mounted" "$BUILD/image"
 store inspect --type image localhost/edge-agent >"$BUILD/image.json"
 "$PYTHON" - "$BUILD/image.json" <<'PYTHON'
 import json, sys
@@ -60,13 +60,13 @@ assert (config["Entrypoint"], config["Cmd"]) == (["edge-agent"], ["run"]), confi
 PYTHON
 claim "it says who runs, what, and how its health is asked ($size MB unpacked)"
 for tool in gcc cc make pip pip3; do
-    found=$(find "$BUILD/root/usr" "$BUILD/root/opt" -name "$tool" -not -type d -print -quit)
+    found=$(find "$BUILD/image/usr" "$BUILD/image/opt" -name "$tool" -not -type d -print -quit)
     [ -z "$found" ] || fail "a tool of the build is left: $found"
 done
 claim "no compiler and no pip are left in it"
 
 contained() { # in the image, as its user, with nothing that can be written but its volumes
-    systemd-nspawn --quiet --directory="$BUILD/root" --read-only --user=edge-agent --register=no \
+    systemd-nspawn --quiet --directory="$BUILD/image" --read-only --user=edge-agent --register=no \
         --keep-unit --private-network --link-journal=no --resolv-conf=off --timezone=off \
         --capability= --no-new-privileges=yes --tmpfs=/tmp \
         --tmpfs=/run/edge-agent:mode=0700,uid=990,gid=990 \
