@@ -18,6 +18,7 @@ import msgspec
 from edge_agent.config_text import check_types, merge, read_toml, refuse_unknown
 from edge_agent.core.clock import NS_PER_S
 from edge_agent.core.errors import ConfigError
+from edge_agent.core.fields import require_range
 from edge_agent.gateway.actuator_settings import driven
 from edge_agent.gateway.metrics_settings import MetricsSettings, check_metrics
 from edge_agent.gateway.plane_settings import PlaneSettings, check_plane
@@ -35,7 +36,7 @@ _BAUD_RATES = (
 )
 # Of the serial link: two frames of telemetry, and the longest dead man that firmware can have.
 # A board whose own clock stood still would follow what has waited in the queue for that long.
-_SILENCE_MS_MIN, _SILENCE_MS_MAX = 40, 500
+_SILENCE_MS = (40, 500)
 _LINE_BAUD_RATES = (1200, 2400, 4800, *_BAUD_RATES)  # sensors are slow; NMEA 0183 is 4800
 _US_PER_S = 1_000_000
 DEFAULT_PATH = Path("/etc/edge-agent/agent.toml")
@@ -305,10 +306,7 @@ def _check_drives(config: Config) -> None:
 
 
 def _check_loop(loop: LoopConfig) -> None:
-    if not 1.0 <= loop.rate_hz <= 1000.0:
-        raise ConfigError(
-            f"{loop.rate_hz} is out of range", where="loop.rate_hz", fix="choose 1 to 1000"
-        )
+    require_range(loop.rate_hz, 1, 1000, "loop.rate_hz")
     if not 0 <= loop.realtime_priority <= 80:
         raise ConfigError(
             f"{loop.realtime_priority} is out of range",
@@ -345,7 +343,7 @@ def _check_files(config: Config) -> None:
     serial = config.serial
     if serial is not None:
         _check_port(serial.port, serial.baud, _BAUD_RATES, "serial")
-        _check_silence(serial.silence_ms)
+        require_range(serial.silence_ms, *_SILENCE_MS, "serial.silence_ms")
         if serial.key_file and serial.key_credential:
             raise ConfigError("two keys", where="serial", fix="key_file or key_credential")
     limits = config.recording
@@ -355,16 +353,6 @@ def _check_files(config: Config) -> None:
             f" {limits.total_mb_max} MB",
             where="recording",
             fix="choose segment_mb_max of 1 or more, and total_mb_max of at least twice that",
-        )
-
-
-def _check_silence(silence_ms: int) -> None:
-    if not _SILENCE_MS_MIN <= silence_ms <= _SILENCE_MS_MAX:
-        raise ConfigError(
-            f"{silence_ms} is out of range",
-            where="serial.silence_ms",
-            fix=f"choose {_SILENCE_MS_MIN} to {_SILENCE_MS_MAX}: three times the period of the"
-            " board's telemetry",
         )
 
 
