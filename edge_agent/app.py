@@ -197,6 +197,7 @@ def run_control(settings: Settings, *, arm: bool, gateway_command: list[str]) ->
     starts = StartCount(state_folder(settings), machine_boot(), SystemClock().now_ns())
     notifier = open_notifier(os.environ)
     operator = loop.Operator(settings.envelope, arm)
+    cpus = os.sched_getaffinity(0)
     try:
         trip = inherited_trip(settings, starts)
         code = _control(settings, trip, operator, notifier, gateway_command)
@@ -205,6 +206,7 @@ def run_control(settings: Settings, *, arm: bool, gateway_command: list[str]) ->
         raise
     starts.ended()
     if operator.again:
+        realtime.give_back(cpus)
         start_again(notifier, () if operator.driving else ("--no-arm",))
     return code
 

@@ -8,7 +8,6 @@ The process keeps its number, its service manager and its credentials. Sockets, 
 are closed by the exec, and the microcontroller makes its outputs safe when the next run greets it.
 """
 
-import contextlib
 import os
 import signal
 import sys
@@ -24,8 +23,6 @@ AGAIN: Final = signal.SIGUSR1
 def start_again(notifier: Notifier, options: Sequence[str] = ()) -> NoReturn:
     """Never returns. `options` are added to the command line, where the last word counts."""
     signal.signal(AGAIN, signal.SIG_IGN)  # until the next run listens; an exec keeps this
-    with contextlib.suppress(OSError):  # the start takes its time from nobody
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     notifier.pause()
     words = [word for word in sys.orig_argv if word not in options]
     environment = {**os.environ, **notifier.environment()}

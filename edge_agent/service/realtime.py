@@ -9,9 +9,11 @@ not change the median but cuts the tail of a loaded machine by an order of magni
 locked as it is touched: all of it at once doubled what is resident.
 """
 
+import contextlib
 import ctypes
 import gc
 import os
+from collections.abc import Collection
 from typing import NamedTuple
 
 _PR_SET_TIMERSLACK = 29
@@ -41,6 +43,14 @@ def set_up(wishes: Wishes) -> dict[str, str]:
         "cpus": _cpus(wishes.cpus),
         "memory": _memory(libc) if wishes.lock_memory else "not locked",
     }
+
+
+def give_back(cpus: Collection[int]) -> None:
+    """What an exec would hand on to the next run: the scheduling class, and the processors, which
+    are to be `cpus` again. That run asks anew, and its start takes its time from nobody."""
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    os.sched_setaffinity(0, cpus)
 
 
 def _cpus(wanted: tuple[int, ...]) -> str:

@@ -14,14 +14,17 @@ LOCK_ALL = 1 << 30
 PROGRAM = """
 import gc, json, os, resource, subprocess, sys
 from pathlib import Path
-from edge_agent.service.realtime import Wishes, set_up
-priority, lock, cpus, limit = json.loads(sys.argv[1])
+from edge_agent.service.realtime import Wishes, give_back, set_up
+priority, lock, cpus, limit, back = json.loads(sys.argv[1])
+before = os.sched_getaffinity(0)
 if limit is not None:
     resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, limit))
     if os.geteuid() == 0:
         os.seteuid(65534)  # and with it the right to lock more
 said = set_up(Wishes(priority, lock, tuple(cpus)))
 os.seteuid(os.getuid())
+if back:
+    give_back(before)
 child = [sys.executable, "-c", "import os; print(os.sched_getscheduler(0))"]
 of_child = int(subprocess.run(child, capture_output=True, check=True).stdout)
 own = os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK
@@ -48,8 +51,9 @@ def _set_up(
     lock: bool = False,
     cpus: tuple[int, ...] = (),
     limit: int | None = None,
+    back: bool = False,
 ) -> Found:
-    wishes: list[Any] = [priority, lock, cpus, limit]
+    wishes: list[Any] = [priority, lock, cpus, limit, back]
     command = [sys.executable, "-c", PROGRAM, json.dumps(wishes)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=20)
     return Found(*json.loads(done.stdout))
@@ -79,6 +83,12 @@ def test_it_runs_on_the_processors_that_are_wished_for() -> None:
     one = min(os.sched_getaffinity(0))
     found = _set_up(cpus=(one,))
     assert (found.said["cpus"], found.cpus) == (str(one), [one])
+
+
+def test_what_the_next_run_would_inherit_is_given_back() -> None:
+    found = _set_up(10, cpus=(min(os.sched_getaffinity(0)),), back=True)
+    assert found.scheduler == os.SCHED_OTHER
+    assert set(found.cpus) == os.sched_getaffinity(0)
 
 
 def test_a_processor_that_is_not_there_is_refused_and_said() -> None:
