@@ -17,13 +17,10 @@ from typing import Any, Protocol
 from edge_agent import __version__, loop
 from edge_agent.app_commands import open_commands
 from edge_agent.app_hardware import hardware_of
-from edge_agent.app_key import serial_key
 from edge_agent.app_realtime import wishes_of
 from edge_agent.app_safe_mode import inherited_trip, is_safe_mode
 from edge_agent.config import (
-    SerialConfig,
     Settings,
-    recordings_folder,
     socket_path,
     state_folder,
 )
@@ -40,7 +37,7 @@ from edge_agent.inference.manifest import Manifest, features_of, load_manifest
 from edge_agent.ports.gateway_relay import GatewayRelay
 from edge_agent.ports.protocol import Port
 from edge_agent.service import realtime
-from edge_agent.service.again import AGAIN, start_again
+from edge_agent.service.again import AGAIN, start_again, stays_safe
 from edge_agent.service.child import ChildProcess
 from edge_agent.service.last_good import keep_last_good
 from edge_agent.service.latch import Trip, TripLatch, latch_path, require_writable
@@ -52,10 +49,6 @@ from edge_agent.service.upgrade import rolled_back
 from edge_agent.service.warming import Warming
 
 STATUS_EVERY_NS = NS_PER_S
-_CONTROL_WORDS: Mapping[str, str] = {
-    "enforce": "enforce",
-    "monitor": "monitor: everything is decided and recorded, nothing is driven",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +189,7 @@ def run_control(settings: Settings, *, arm: bool, gateway_command: list[str]) ->
     require_writable(latch_path(state_folder(settings)))
     starts = StartCount(state_folder(settings), machine_boot(), SystemClock().now_ns())
     notifier = open_notifier(os.environ)
-    operator = loop.Operator(settings.envelope, arm)
+    operator = loop.Operator(settings.envelope, arm and not stays_safe(os.environ))
     cpus = os.sched_getaffinity(0)
     try:
         trip = inherited_trip(settings, starts)
@@ -207,7 +200,7 @@ def run_control(settings: Settings, *, arm: bool, gateway_command: list[str]) ->
     starts.ended()
     if operator.again:
         realtime.give_back(cpus)
-        start_again(notifier, () if operator.driving else ("--no-arm",))
+        start_again(notifier, safe=not operator.driving)
     return code
 
 
@@ -324,45 +317,6 @@ def _farewell(operator: loop.Operator, log: Log) -> int:
             " its own dead man makes them safe",
         )
     return EXIT_OK if operator.confirmed else EXIT_TRANSIENT
-
-
-def check(settings: Settings) -> dict[str, str]:
-    """`edge-agent check`: load all that `run` would load, and try the model's golden vectors.
-
-    Raises ConfigError or ModelError for the first thing that would keep `run` from starting.
-    """
-    model = load_model(settings, SystemClock())
-    deviation = golden_deviation(model)
-    tolerance = model.manifest.golden.tolerance
-    config = settings.config
-    return {
-        "configuration": settings.source,
-        "device": config.device,
-        "mode": config.mode,
-        "control": _CONTROL_WORDS[config.control],
-        "envelope": settings.envelope.sha256(),
-        "tightened": "yes" if settings.envelope != settings.compiled else "no",
-        "model": f"{model.manifest.name} {model.manifest.version} ({model.folder})",
-        "fallback": _fallback_words(settings),
-        "golden deviation": f"{deviation:.4g} (tolerance {tolerance:g})",
-        "serial": _serial_words(config.serial),
-        "broker": f"{config.mqtt.host}:{config.mqtt.port}" if config.mqtt else "none",
-        "recordings": str(recordings_folder(settings)),
-    }
-
-
-def _serial_words(serial: SerialConfig | None) -> str:
-    if serial is None:
-        return "none"
-    keyed = serial_key(serial, os.environ) is not None
-    return f"{serial.port} (every frame proved with its key)" if keyed else serial.port
-
-
-def _fallback_words(settings: Settings) -> str:
-    if not settings.config.model.fallback:
-        return "off: the outputs hold and go to safe when the model fails"
-    exists = fallback_of(settings.envelope) is not None
-    return "plain controller" if exists else "none for this device: hold, then safe"
 
 
 def _make_runtime_dir(settings: Settings) -> None:

@@ -178,11 +178,11 @@ def try_model(settings: Settings, clock: Clock) -> list[Finding]:
 
 
 def _tried(settings: Settings, clock: Clock) -> list[Finding]:
-    from edge_agent.app import check, load_model
+    from edge_agent.app import golden_deviation, load_model
     from edge_agent.inference.golden import load_golden
 
-    told = check(settings)
     loaded = load_model(settings, clock)
+    deviation = golden_deviation(loaded)
     vectors = load_golden(loaded.folder, loaded.manifest)
     durations = [
         loaded.policy.propose(vectors[i % len(vectors)].observation).elapsed_ns
@@ -191,7 +191,7 @@ def _tried(settings: Settings, clock: Clock) -> list[Finding]:
     period_ns = round(NS_PER_S / settings.config.loop.rate_hz)
     age_ns = min(actuator.proposal_max_age_ns for actuator in settings.envelope.actuators)
     words = f"{loaded.manifest.name} {loaded.manifest.version}, sha256 as in its manifest,"
-    words += f" golden deviation {told['golden deviation']}"
+    words += f" golden deviation {deviation:.4g} (tolerance {loaded.manifest.golden.tolerance:g})"
     found = [good("model", words)]
     found.append(check_decision.judge_latency(durations, period_ns, age_ns))
     return found

@@ -47,7 +47,7 @@ def hardware_of(settings: Settings) -> Hardware:
     mqtt = settings.config.mqtt
     sensors, actuators = (mqtt.sensor, mqtt.actuator) if mqtt is not None else ((), ())
     names = [*(row.channel for row in sensors), *(row.channel for row in actuators)]
-    ports = foreign_ports(settings)
+    ports = _foreign_ports(settings)
     if settings.config.serial is not None:
         ports = {"serial": serial_bridge(settings, settings.config.serial), **ports}
     return Hardware(ports, tuple(index[name] for name in names), bool(actuators))
@@ -67,7 +67,7 @@ def serial_bridge(settings: Settings, serial: SerialConfig) -> SerialBridgePort:
     return port
 
 
-def foreign_ports(settings: Settings) -> dict[str, Port]:
+def _foreign_ports(settings: Settings) -> dict[str, Port]:
     """Boards that are not ours: `serial_lines_0`, `modbus_0` and so on, in the order of the
     configuration; none is opened yet. ConfigError when Modbus lacks its package."""
     config = settings.config

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from edge_agent.app import check
+from edge_agent.app_check import check
 from edge_agent.app_gateway import ask_status
 from edge_agent.config import Settings, socket_path
 from edge_agent.core.clock import NS_PER_MS, NS_PER_S, Clock

@@ -179,8 +179,7 @@ def _add_run(verbs: Verbs) -> None:
     add_config(parser)
     parser.add_argument(
         "--arm",
-        action=argparse.BooleanOptionalAction,
-        default=False,
+        action="store_true",
         help="arm as soon as inputs and hardware are ready; without it nothing moves",
     )
     parser.add_argument(
@@ -244,24 +243,17 @@ def _add_check(verbs: Verbs) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from edge_agent.app import check
-    from edge_agent.app_hardware import foreign_ports
-    from edge_agent.app_password import broker_password, plane_password
-    from edge_agent.app_tls import check_plane_files
+    from edge_agent.app_check import check
 
     settings = chosen_settings(arguments)
-    broker_password(settings)
-    plane_password(settings)
-    real = settings.config.mode == "real"
-    if real:
-        foreign_ports(settings)
-    findings = {**check(settings), "plane": check_plane_files(settings)}
+    findings = check(settings)
     if arguments.json:
         print_json(findings)
     else:
         for name, value in findings.items():
             print(f"{name:<18} {value}")
-        print("ok: this configuration can run" + ("" if real else ", on simulated hardware"))
+        where = "" if settings.config.mode == "real" else ", on simulated hardware"
+        print(f"ok: this configuration can run{where}")
     return EXIT_OK
 
 

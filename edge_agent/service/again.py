@@ -11,7 +11,7 @@ are closed by the exec, and the microcontroller makes its outputs safe when the 
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import MutableMapping
 from typing import Final, NoReturn
 
 from edge_agent.service.notify import Notifier
@@ -20,10 +20,18 @@ from edge_agent.service.notify import Notifier
 AGAIN: Final = signal.SIGUSR1
 
 
-def start_again(notifier: Notifier, options: Sequence[str] = ()) -> NoReturn:
-    """Never returns. `options` are added to the command line, where the last word counts."""
+# Told by one run to the next, and by nobody else: a person's `--arm` is not the last word there.
+_STAYS_SAFE: Final = "EDGE_AGENT_STAYS_SAFE"
+
+
+def start_again(notifier: Notifier, *, safe: bool = False) -> NoReturn:
+    """Never returns. `safe`: the next run is not to arm itself, whatever its command line says."""
     signal.signal(AGAIN, signal.SIG_IGN)  # until the next run listens; an exec keeps this
     notifier.pause()
-    words = [word for word in sys.orig_argv if word not in options]
-    environment = {**os.environ, **notifier.environment()}
-    os.execve(sys.executable, [*words, *options], environment)  # noqa: S606 - own words again
+    environment = {**os.environ, **notifier.environment(), **({_STAYS_SAFE: "1"} if safe else {})}
+    os.execve(sys.executable, sys.orig_argv, environment)  # noqa: S606 - own words again
+
+
+def stays_safe(environment: MutableMapping[str, str]) -> bool:
+    """Whether the run before this one was not driving; takes the word out, it is for one run."""
+    return environment.pop(_STAYS_SAFE, "") != ""

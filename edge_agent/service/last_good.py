@@ -16,8 +16,10 @@ FOLDER: Final = "last-good"
 
 
 def keep_last_good(state_dir: Path, sources: Mapping[str, str]) -> None:
-    """Keep these texts by relative name, and no other. A disk that fails is said, and stops
-    nothing."""
+    """Keep these texts by relative name, and no other; without any, as when a file was deleted by
+    mistake, what is kept stays. A disk that fails is said, and stops nothing."""
+    if not sources:
+        return
     folder = state_dir / FOLDER
     try:
         for name, text in sources.items():

@@ -57,6 +57,7 @@ MISTAKES = {
     "[lop]\nrate_hz = 10.0\n": "did you mean",
     "[limits.cooling_valve]\nmax = 101.0\n": "limits.cooling_valve.max",
     '[model]\npath = "/nowhere"\n': "/nowhere",
+    '[plane]\nid = "ahu-7"\nhost = "127.0.0.1"\n': "no keyring",
 }
 
 
@@ -109,7 +110,7 @@ def test_the_same_one_interrupts_nothing(site: Site) -> None:
 def test_what_was_not_armed_is_not_armed_by_it(site: Site) -> None:
     site.agent.terminate()
     site.until(lambda: not site.alive(), "stopped", 30)
-    site.start_agent("--no-arm 2>>agent.err")
+    site.start_agent(arm=False)
     site.until_mode("SAFE")
     boot = site.control()["boot"]
     add(site, STRICTER)
@@ -154,7 +155,7 @@ def test_where_nobody_runs_there_is_nobody_to_tell(tmp_path: Path) -> None:
     assert "no answer from the control process" in done.stderr
 
 
-def test_a_gateway_of_its_own_follows(tmp_path: Path) -> None:
+def test_a_gateway_of_its_own_follows() -> None:
     """In its own process; shown by the topic that it publishes on."""
     with Site() as site:
         site.start("broker", "mcu")

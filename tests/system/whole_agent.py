@@ -118,9 +118,9 @@ class Site:
         self.mcu = self._start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.until(self.link.is_symlink, "serial port is there")
 
-    def start_agent(self, redirect: str = "2>>agent.err") -> None:
+    def start_agent(self, redirect: str = "2>>agent.err", *, arm: bool = True) -> None:
         """`edge-agent run` in a session of its own, as a terminal gives it."""
-        agent = f"'{sys.executable}' -m edge_agent run --arm --config agent.toml"
+        agent = f"'{sys.executable}' -m edge_agent run --config agent.toml{' --arm' * arm}"
         self.agent = self._start(["sh", "-c", f"exec {agent} --state-dir state {redirect}"])
 
     def _start(self, command: Sequence[str], **streams: Any) -> subprocess.Popen[str]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.app import check
+from edge_agent.app_check import check
 from edge_agent.app_hardware import hardware_of
 from edge_agent.app_key import read_key, serial_key
 from edge_agent.config import Config, SerialConfig, settings_of

@@ -7,17 +7,17 @@ import sys
 
 _PROGRAM = """
 import json, os, signal, sys
-from edge_agent.service.again import AGAIN, start_again
+from edge_agent.service.again import AGAIN, start_again, stays_safe
 from edge_agent.service.notify import open_notifier
 
 ignored = signal.getsignal(AGAIN) == signal.SIG_IGN
-words = [w for w in sys.argv[1:]]
+words = [*sys.argv[1:], stays_safe(os.environ)]
 told = os.environ.get("NOTIFY_SOCKET", ""), os.environ.get("WATCHDOG_USEC", "")
 print(json.dumps([os.getpid(), words, told, ignored]), flush=True)
 runs = int(os.environ["RUNS"])
 os.environ["RUNS"] = str(runs - 1)
 if runs > 1:
-    start_again(open_notifier(os.environ), ("--no-arm",))
+    start_again(open_notifier(os.environ), safe=runs == 3)
 """
 
 
@@ -30,9 +30,9 @@ def test_the_process_keeps_its_number_its_words_and_its_manager() -> None:
     runs = [json.loads(line) for line in done.stdout.splitlines()]
     assert len({pid for pid, *_ in runs}) == 1
     assert [words for _, words, *_ in runs] == [
-        ["run", "--arm"],
-        ["run", "--arm", "--no-arm"],
-        ["run", "--arm", "--no-arm"],
+        ["run", "--arm", False],
+        ["run", "--arm", True],  # for one run only
+        ["run", "--arm", False],
     ]
     assert {tuple(told) for _, _, told, _ in runs} == {("@nobody", "9000")}
     # A second signal that comes before the next run listens must not end it.

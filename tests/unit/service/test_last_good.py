@@ -39,9 +39,10 @@ def test_what_has_not_changed_is_not_written_again(tmp_path: Path) -> None:
     assert kept(tmp_path) == {"agent.toml": "b"}
 
 
-def test_built_in_defaults_leave_no_copy(tmp_path: Path) -> None:
+def test_a_start_without_any_file_takes_no_copy_away(tmp_path: Path) -> None:
+    keep_last_good(tmp_path, {"agent.toml": "a"})
     keep_last_good(tmp_path, load(None).texts)
-    assert kept(tmp_path) == {}
+    assert kept(tmp_path) == {"agent.toml": "a"}
 
 
 def test_a_disk_that_fails_stops_nothing_and_is_named(
