@@ -6,6 +6,7 @@ wrapper that counts and, at the chosen one, ends the script and all its children
 """
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ import pytest
 SCRIPT = Path(__file__).parents[2] / "deploy" / "deb" / "versions"
 UNITS = ("edge-agent", "edge-agent-gateway")
 COUNTED = ("cp", "mv", "ln", "rm", "sync", "mkdir", "systemctl")
-UPGRADE_CUTS, BACK_CUTS = range(1, 33), range(1, 27)  # the last of each comes after the end
+UPGRADE_CUTS, BACK_CUTS = range(1, 34), range(1, 27)  # the last of each comes after the end
 # A copy is cut in the middle, when its folder is there and nothing is in it.
 _WRAPPER = """#!/bin/sh
 read -r count <{count}; count=$((count + 1)); echo $count >{count}
@@ -31,7 +32,7 @@ exec {real} "$@"
 """
 _SYSTEMCTL = """#!/bin/sh
 echo "$@" >>{log}
-case "$1" in show) echo {state} ;; is-enabled) exit 0 ;; esac
+case "$1" in show) echo {state} ;; is-enabled) exit {enabled} ;; esac
 """
 
 
@@ -49,7 +50,12 @@ class Machine:
         running = self.root / "run/systemd/system"
         for path in (self.units, running, self._counting, self._systemctl.parent):
             path.mkdir(parents=True)
-        self._systemctl.write_text(_SYSTEMCTL.format(log=self.log, state=state), "utf-8")
+        self.answer(state)
+
+    def answer(self, state: str, *, enabled: bool = True) -> None:
+        """What systemctl says of every unit from now on."""
+        values = {"log": self.log, "state": state, "enabled": 0 if enabled else 1}
+        self._systemctl.write_text(_SYSTEMCTL.format(**values), "utf-8")
         self._systemctl.chmod(0o755)
 
     def unpack(self, version: str) -> None:
@@ -276,8 +282,40 @@ def test_crashes_of_one_version_are_not_the_others(machine: Machine) -> None:
         assert not crashes.exists()
 
 
+def test_what_became_of_one_upgrade_is_not_told_of_the_next(machine: Machine) -> None:
+    machine.unpack("2.0")
+    machine.run("install", "2.0")
+    machine.run("back")
+    machine.unpack("3.0")
+    machine.run("install", "3.0")
+    assert not machine.note("outcome")
+
+
+def test_where_nobody_is_to_be_judged_a_trial_of_before_ends(machine: Machine) -> None:
+    machine.unpack("2.0")
+    machine.run("install", "2.0")
+    machine.unpack("3.0")
+    machine.answer("inactive", enabled=False)
+    machine.run("install", "3.0")
+    assert machine.current() == "3.0"
+    assert not machine.note("trial")
+
+
+def test_a_stop_that_takes_long_is_forgotten_at_the_next_start(tmp_path: Path) -> None:
+    """Seen at three looks; then it runs again, and fails."""
+    text = SCRIPT.read_text("utf-8")
+    function = text[text.index("stopped_by_hand()") :].split("\n}\n")[0] + "\n}\n"
+    stand_in = 'systemctl() { echo "7 edge-agent.service stop running"; }\nBY_HAND=""\n'
+    looks = "stopped_by_hand edge-agent deactivating 7 || exit 3\n" * 3
+    then = "stopped_by_hand edge-agent active 0 && exit 4\nstopped_by_hand edge-agent failed 0\n"
+    program = tmp_path / "looks"
+    program.write_text(function + stand_in + looks + then, "utf-8")
+    assert subprocess.run(["/bin/sh", program], check=False).returncode == 1
+
+
 def test_the_program_uses_no_folder_but_its_own() -> None:
     """The test's own root is honoured everywhere, or this test would touch the machine."""
     assert os.environ.get("EDGE_AUTONOMY_ROOT") is None
-    paths = [line for line in SCRIPT.read_text("utf-8").splitlines() if '="/' in line]
-    assert paths == []
+    code = [line.partition("#")[0] for line in SCRIPT.read_text("utf-8").splitlines()]
+    paths = {path for line in code for path in re.findall(r"(?<![\w$}./*-])/[a-z][\w/.-]*", line)}
+    assert paths == {"/dev/null", "/proc/sys/kernel/random/boot_id", "/proc/uptime"}
