@@ -19,7 +19,7 @@ _JOURNAL: Final = "journalctl -u edge-agent-trial"
 
 def rolled_back(notes: Path = NOTES) -> str:
     """Why another version runs than the one that was installed last; empty when none does."""
-    outcome = _read(notes / "outcome")
+    outcome = read_note(notes / "outcome")
     if outcome.get("RESULT") != "rolled-back":
         return ""
     new, old = outcome.get("NEW", "?"), outcome.get("GOOD", "?")
@@ -28,7 +28,7 @@ def rolled_back(notes: Path = NOTES) -> str:
 
 def judge_upgrade(notes: Path) -> Finding:
     """Whether a new version is on trial, or has been rolled back."""
-    trial, outcome = _read(notes / "trial"), _read(notes / "outcome")
+    trial, outcome = read_note(notes / "trial"), read_note(notes / "outcome")
     if trial:
         words = f"{trial.get('NEW', '?')} is on trial: if it is not steady, "
         return warning(_CHECK, f"{words}{trial.get('GOOD', '?')} comes back", f"wait: {_JOURNAL}")
@@ -42,7 +42,7 @@ def judge_upgrade(notes: Path) -> Finding:
     return good(_CHECK, "nothing was upgraded by the package here")
 
 
-def _read(path: Path) -> Mapping[str, str]:
+def read_note(path: Path) -> Mapping[str, str]:
     """The names in a note; empty when there is none, or none that can be read."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -6,22 +6,21 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 PATH="$PATH:/usr/sbin:/sbin"
+. tests/debian.sh
 STEPS="${STEPS:-2000000}"
 PYTHON=.venv/bin/python
 BUILD="$PWD/build/arm64"
 ROOT="$BUILD/root"
 EMULATOR=/usr/bin/qemu-aarch64-static
 
-[ "$(id -u)" -eq 0 ] || { echo "This needs root: it makes a file system and enters it." >&2; exit 1; }
 mkdir -p "$BUILD"
 
 if [ ! -e "$ROOT/.complete" ]; then
     echo "a Debian for arm64"
     rm -rf "$ROOT"
-    mirror=$(awk '/^URIs:/ {print $2; exit}' /etc/apt/sources.list.d/debian.sources 2>/dev/null || true)
     # Nothing is run while it is unpacked, so the kernel need not know the emulator.
-    mmdebstrap --quiet --mode=root --variant=extract --architectures=arm64 \
-        --include=base-files,dash,coreutils,libstdc++6,python3 bookworm "$ROOT" ${mirror:+"$mirror"}
+    new_debian --variant=extract --architectures=arm64 \
+        --include=base-files,dash,coreutils,libstdc++6,python3 bookworm "$ROOT"
     cp "$EMULATOR" "$ROOT$EMULATOR"
     touch "$ROOT/.complete"
 fi

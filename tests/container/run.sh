@@ -5,19 +5,16 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 PATH="$PATH:/usr/sbin:/sbin"
+. tests/debian.sh
 PYTHON="$PWD/.venv/bin/python"
 BUILD="$PWD/build/container"
 WHEELS="$BUILD/wheels"
-[ "$(id -u)" -eq 0 ] || { echo "This needs root: it makes file systems and enters them." >&2; exit 1; }
 mkdir -p "$BUILD"
-claim() { echo "ok  $1"; }
-fail() { echo "FAIL  $1"; exit 1; }
 store() { buildah --root "$BUILD/store" --runroot "$BUILD/run" --storage-driver vfs "$@"; }
 
 if [ ! -e "$BUILD/debian.tar" ]; then
     echo "a Debian 12"
-    mirror=$(awk '/^URIs:/ {print $2; exit}' /etc/apt/sources.list.d/debian.sources 2>/dev/null || true)
-    mmdebstrap --quiet --mode=root --variant=minbase bookworm "$BUILD/debian.new.tar" ${mirror:+"$mirror"}
+    new_debian --variant=minbase bookworm "$BUILD/debian.new.tar"
     mv "$BUILD/debian.new.tar" "$BUILD/debian.tar"
 fi
 rm -rf "$BUILD/store" "$BUILD/run" "$BUILD/image" "$BUILD/state" "$WHEELS"

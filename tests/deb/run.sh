@@ -5,16 +5,15 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 PATH="$PATH:/usr/sbin:/sbin"
+. tests/debian.sh
 BUILD="$PWD/build/deb"
 ROOT="$BUILD/root"
-[ "$(id -u)" -eq 0 ] || { echo "This needs root: it makes a file system and enters it." >&2; exit 1; }
 mkdir -p "$BUILD"
 
 if [ ! -e "$BUILD/debian.tar" ]; then
     echo "a Debian 12"
-    mirror=$(awk '/^URIs:/ {print $2; exit}' /etc/apt/sources.list.d/debian.sources 2>/dev/null || true)
-    mmdebstrap --quiet --mode=root --variant=minbase --include=python3,libstdc++6,systemd,udev \
-        bookworm "$BUILD/debian.new.tar" ${mirror:+"$mirror"}
+    new_debian --variant=minbase --include=python3,libstdc++6,systemd,udev \
+        bookworm "$BUILD/debian.new.tar"
     mv "$BUILD/debian.new.tar" "$BUILD/debian.tar"
 fi
 rm -rf "$ROOT" && mkdir "$ROOT" && tar -C "$ROOT" -xf "$BUILD/debian.tar"
@@ -25,8 +24,6 @@ inside() { # as a login would, without anything of this machine
     env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root DEBIAN_FRONTEND=noninteractive LANG=C.UTF-8 \
         chroot "$ROOT" "$@"
 }
-claim() { echo "ok  $1"; }
-fail() { echo "FAIL  $1" >&2; exit 1; }
 version() { dpkg-deb --field "$1" Version; }
 
 old="$(ls "$BUILD"/edge-autonomy_*_"$(dpkg --print-architecture)".deb | grep -v upgrade | tail -n 1)"

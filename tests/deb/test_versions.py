@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.service.upgrade import read_note
+
 SCRIPT = Path(__file__).parents[2] / "deploy" / "deb" / "versions"
 UNITS = ("edge-agent", "edge-agent-gateway")
 COUNTED = ("cp", "mv", "ln", "rm", "sync", "mkdir", "systemctl")
@@ -112,9 +114,7 @@ class Machine:
 
     def note(self, name: str) -> Mapping[str, str]:
         """`trial` or `outcome`; empty when it is not there."""
-        path = self.notes / name
-        lines = path.read_text("utf-8").splitlines() if path.exists() else []
-        return {key: value for key, _, value in (line.partition("=") for line in lines)}
+        return read_note(self.notes / name)
 
     def calls(self, verb: str) -> list[str]:
         lines = self.log.read_text("utf-8").splitlines() if self.log.exists() else []

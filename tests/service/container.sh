@@ -5,10 +5,9 @@ debian_base() { # SUITE: into $BUILD/base, once
     [ ! -e "$BUILD/base.complete" ] || return 0
     echo "a Debian"
     rm -rf "$BUILD/base"
-    mirror=$(awk '/^URIs:/ {print $2; exit}' /etc/apt/sources.list.d/debian.sources 2>/dev/null || true)
-    mmdebstrap --quiet --mode=root --variant=minbase \
+    new_debian --variant=minbase \
         --include=systemd,systemd-sysv,dbus,libnss-systemd,libbpf1,udev,python3,python3-venv,mosquitto \
-        "$1" "$BUILD/base" ${mirror:+"$mirror"}
+        "$1" "$BUILD/base"
     touch "$BUILD/base.complete"
 }
 

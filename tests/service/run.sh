@@ -15,9 +15,9 @@ BASE="$BUILD/base"
 ROOT="$BUILD/root"
 OUT="$BUILD/out"
 MACHINE=edge-agent-checks
+. tests/debian.sh
 . tests/service/container.sh
 
-[ "$(id -u)" -eq 0 ] || { echo "This needs root: it makes a file system and boots it." >&2; exit 1; }
 mkdir -p "$BUILD"
 
 debian_base "$SUITE"

@@ -12,12 +12,12 @@ ROOT="$BUILD/upgrade-root"
 OUT="$BUILD/upgrade-out"
 MACHINE=edge-agent-upgrade
 DEBS="$ROOT/opt/checks/debs"
+. tests/debian.sh
 . tests/service/container.sh
-[ "$(id -u)" -eq 0 ] || { echo "This needs root: it makes a file system and boots it." >&2; exit 1; }
 mkdir -p "$BUILD"
 debian_base "$SUITE"
 
-first="$(ls build/deb/edge-autonomy_*_"$(dpkg --print-architecture)".deb | tail -n 1)"
+first="$(ls -t build/deb/edge-autonomy_*_"$(dpkg --print-architecture)".deb | head -n 1)"
 VERSION="$(dpkg-deb --field "$first" Version)"
 rm -rf "$ROOT" && cp -a "$BUILD/base" "$ROOT"
 place_checks tests/service/edge-agent-upgrade-checks.service
