@@ -10,11 +10,12 @@ from types import MappingProxyType
 from typing import Final
 
 from edge_agent.app import golden_deviation, load_model
+from edge_agent.app_commands import keyring_source
 from edge_agent.app_hardware import hardware_of
 from edge_agent.app_key import serial_key
 from edge_agent.app_password import broker_password, plane_password
 from edge_agent.app_tls import check_plane_files
-from edge_agent.config import SerialConfig, Settings, recordings_folder
+from edge_agent.config import SerialConfig, Settings, recordings_folder, state_folder
 from edge_agent.core.clock import SystemClock
 from edge_agent.decision.fallbacks import fallback_of
 
@@ -29,17 +30,16 @@ _CONTROL_WORDS: Final[Mapping[str, str]] = MappingProxyType(
 def check(settings: Settings) -> dict[str, str]:
     """What was found, by name.
 
-    Raises ConfigError or ModelError for the first thing that would keep `run`, or its gateway, from
+    Raises ConfigError or ModelError for the first thing that would keep the control process from
     starting.
     """
-    broker_password(settings)
-    plane_password(settings)
+    config = settings.config
     hardware_of(settings)
-    plane = check_plane_files(settings)
+    if config.plane is not None:
+        keyring_source(config.plane, os.environ, state_folder(settings)).check()
     model = load_model(settings, SystemClock())
     deviation = golden_deviation(model)
     tolerance = model.manifest.golden.tolerance
-    config = settings.config
     return {
         "configuration": settings.source,
         "device": config.device,
@@ -53,8 +53,14 @@ def check(settings: Settings) -> dict[str, str]:
         "serial": _serial_words(config.serial),
         "broker": f"{config.mqtt.host}:{config.mqtt.port}" if config.mqtt else "none",
         "recordings": str(recordings_folder(settings)),
-        "plane": plane,
     }
+
+
+def check_gateway(settings: Settings) -> str:
+    """The same of the gateway, whose secrets another user may own; what it would connect to."""
+    broker_password(settings)
+    plane_password(settings)
+    return check_plane_files(settings)
 
 
 def _serial_words(serial: SerialConfig | None) -> str:

@@ -10,9 +10,9 @@ where a start would (`--arm`), and not if it was not driving before.
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
-from edge_agent.app_check import check
+from edge_agent.app_check import check, check_gateway
 from edge_agent.app_gateway import ask_status
 from edge_agent.config import Settings, socket_path
 from edge_agent.core.clock import NS_PER_MS, NS_PER_S, Clock
@@ -21,6 +21,7 @@ from edge_agent.gateway.control_socket import peer_pid
 from edge_agent.service.again import AGAIN
 
 _LOOK_EVERY_NS = 200 * NS_PER_MS
+Found = TypeVar("Found")
 WITHIN_NS = 75 * NS_PER_S  # the longest way to safe, and a start
 
 
@@ -29,6 +30,8 @@ def reload(load: Callable[[], Settings], clock: Clock) -> str:
     could not run, TransientError when nobody took it."""
     settings = _tried(load)
     before = ask_status(settings)["control"]
+    if "gateway_process" in before:  # one of its own; a unit beside it tries its part by itself
+        _kept_if_bad(lambda: check_gateway(settings))
     if _digest(before) == settings.digest:
         return "the agent runs by this configuration already: nothing to do"
     path = socket_path(settings)
@@ -55,13 +58,18 @@ def reload(load: Callable[[], Settings], clock: Clock) -> str:
 
 def _tried(load: Callable[[], Settings]) -> Settings:
     """What it says, if all that a start would load can be loaded."""
+    settings = _kept_if_bad(load)
+    _kept_if_bad(lambda: check(settings))
+    return settings
+
+
+def _kept_if_bad(step: Callable[[], Found]) -> Found:
+    """Its result; a ConfigError with a word of what becomes of the running agent."""
     try:
-        settings = load()
-        check(settings)
+        return step()
     except ConfigError as error:
         words = f"{error.what}; a running agent keeps the configuration it has"
         raise type(error)(words, where=error.where, fix=error.fix) from error
-    return settings
 
 
 def _control(settings: Settings) -> dict[str, Any]:

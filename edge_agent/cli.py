@@ -243,10 +243,10 @@ def _add_check(verbs: Verbs) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from edge_agent.app_check import check
+    from edge_agent.app_check import check, check_gateway
 
     settings = chosen_settings(arguments)
-    findings = check(settings)
+    findings = {**check(settings), "plane": check_gateway(settings)}
     if arguments.json:
         print_json(findings)
     else:

@@ -53,11 +53,12 @@ def headers(site: Site) -> list[tuple[str, str]]:
     return [(header.boot, header.hashes["config"]) for header in found if header is not None]
 
 
-MISTAKES = {
-    "[lop]\nrate_hz = 10.0\n": "did you mean",
-    "[limits.cooling_valve]\nmax = 101.0\n": "limits.cooling_valve.max",
-    '[model]\npath = "/nowhere"\n': "/nowhere",
-    '[plane]\nid = "ahu-7"\nhost = "127.0.0.1"\n': "no keyring",
+MISTAKES = {  # in the place of the line [mqtt]
+    "[lop]\nrate_hz = 10.0\n[mqtt]\n": "did you mean",
+    "[limits.cooling_valve]\nmax = 101.0\n[mqtt]\n": "limits.cooling_valve.max",
+    '[model]\npath = "/nowhere"\n[mqtt]\n': "/nowhere",
+    '[plane]\nid = "ahu-7"\nhost = "127.0.0.1"\n[mqtt]\n': "no keyring",
+    '[mqtt]\nusername = "u"\npassword_file = "/nowhere"\n': "mqtt.password_file /nowhere",
 }
 
 
@@ -65,7 +66,7 @@ def test_a_bad_one_is_refused_with_the_fix_and_nothing_is_touched(site: Site) ->
     before, changes = site.control(), len(site.outputs())
     good = site.config.read_text("utf-8")
     for mistake, words in MISTAKES.items():
-        site.config.write_text(good + mistake, encoding="utf-8")
+        site.config.write_text(good.replace("[mqtt]\n", mistake), encoding="utf-8")
         done = edge_agent(site, "reload")
         assert done.returncode == EXIT_CONFIG
         assert words in done.stderr
