@@ -298,7 +298,8 @@ class DeviceClient:
 
     def _date(self, status: Mapping[str, Any], heard: Heard) -> None:
         """Note when its session was made. A change that comes live tells; the first status of a
-        connection may be a repetition, and a retained one is as old as it is."""
+        connection may be a repetition, and a retained one is as old as it is. One that the broker
+        kept looks live: its age is too small, and a command with it late at worst."""
         first, self._listening_on = heard.connection != self._listening_on, heard.connection
         if heard.retained or first:
             self._session_ns = None

@@ -13,7 +13,7 @@ import msgspec
 
 from edge_agent.core.clock import NS_PER_S
 from edge_agent.core.errors import ConfigError
-from edge_agent.core.fields import linear, place_of, unknown_name
+from edge_agent.core.fields import linear, place_of, require_range, unknown_name
 from edge_agent.core.topics import check_topic
 from edge_agent.gateway.actuators import Drive
 from edge_agent.gateway.decode import SensorDecoder
@@ -86,12 +86,7 @@ def _made(
 ) -> tuple[Drive, SensorDecoder]:
     scale, offset = linear(row, limits.unit, where)
     words = _words(row, where, limits)
-    if not _RATE_MIN_PER_S <= row.rate_per_s_max <= _RATE_MAX_PER_S:
-        raise ConfigError(
-            f"{row.rate_per_s_max} is out of range",
-            where=f"{where}.rate_per_s_max",
-            fix=f"choose {_RATE_MIN_PER_S:g} to {_RATE_MAX_PER_S:g}",
-        )
+    require_range(row.rate_per_s_max, _RATE_MIN_PER_S, _RATE_MAX_PER_S, f"{where}.rate_per_s_max")
     timeout_ns = _timeout_ns(row, where, limits)
     drive = Drive(
         name=row.channel,

@@ -23,6 +23,9 @@ from edge_agent.gateway.session import LinkOptions, Received, Session, Signal, S
 CONNECT_DEADLINE_NS = 15 * NS_PER_S
 STABLE_AFTER_NS = 10 * NS_PER_S
 ASK_AGAIN_AFTER_NS = 5 * NS_PER_S
+# Of silence about subscriptions. A NATS cluster grants one after the other, and takes 4 to 5 s for
+# one while a node is missing.
+GRANTED_WITHIN_NS = 15 * NS_PER_S
 SILENT_KEEPALIVES = 3
 CLOSE_WAIT_NS = 2 * NS_PER_S
 CLOSE_STEP_S = 0.5
@@ -61,6 +64,7 @@ class MqttLink:
         self._awaited: set[str] = set()  # topics not granted yet, on this connection
         self._refused: list[str] = []  # of these
         self._ask_again_ns = 0
+        self._asked_ns = 0  # when the broker was asked for one, or last answered
         self._status = b""
         self._status_sent_ns = 0
         self._next_attempt_ns = clock.now_ns()
@@ -217,7 +221,7 @@ class MqttLink:
                 self._counts["connects"] += 1
                 self.state = "connected"
                 self.last_reason = ""
-                self._connected_ns = self._last_sign_ns = now_ns
+                self._connected_ns = self._last_sign_ns = self._asked_ns = now_ns
                 self._refused = []
                 self._awaited = set(self._options.topics)
                 session.subscribe(self._options.topics)
@@ -233,7 +237,7 @@ class MqttLink:
                 self.last_reason = f"{topic}: {signal.text}"
             case SignalKind.SUBSCRIBED:
                 self._counts["subscriptions"] += 1
-                self._last_sign_ns = now_ns
+                self._last_sign_ns = self._asked_ns = now_ns
                 self._awaited.discard(session.asked_with(signal.number))
                 self.last_reason = "" if self.listening else self.last_reason
             case SignalKind.LOST if signal.number == _SESSION_TAKEN_OVER:
@@ -253,7 +257,10 @@ class MqttLink:
         elif self._refused and now_ns >= self._ask_again_ns:
             # A cluster that has just lost a node refuses for a while; a deaf link may not last.
             topics, self._refused = self._refused, []
+            self._asked_ns = now_ns
             session.subscribe(topics)
+        elif self._awaited and not self._refused and now_ns - self._asked_ns > GRANTED_WITHIN_NS:
+            self._give_up(session, now_ns, "subscriptions not granted")
         elif self._options.status_topic:
             if now_ns - self._last_sign_ns > SILENT_KEEPALIVES * keepalive_ns:
                 self._counts["links_silent"] += 1

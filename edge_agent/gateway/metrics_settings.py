@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from edge_agent.core.errors import ConfigError
+from edge_agent.core.fields import require_range
 
 PORT: Final = 9464  # the one on which the unit of the gateway may listen
 
@@ -25,10 +26,7 @@ class MetricsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 def check_metrics(metrics: MetricsSettings) -> None:
     """ConfigError for the first thing that cannot work, or is not meant."""
-    if not 1 <= metrics.port <= 65535:
-        raise ConfigError(
-            f"{metrics.port} is out of range", where="metrics.port", fix="choose 1 to 65535"
-        )
+    require_range(metrics.port, 1, 65_535, "metrics.port")
     try:
         address = ipaddress.ip_address(metrics.address)
     except ValueError as error:

@@ -113,7 +113,7 @@ class Carrier:
         self._outbox = Outbox(self._journal)
         self._shelf = EventShelf(self._journal, self._topics.evt)
         self._retained = Retained()
-        self._replies = Replies(self._topics.resp)
+        self._replies = Replies(self._topics.cmd, self._topics.resp)
         self._reporter = _reporter(job, self._topics.tele)
         self._standing: Standing | None = None
         self._announced = 0  # the connection that the control process knows of

@@ -12,6 +12,7 @@ from edge_agent.authority.keyring import key_bytes
 from edge_agent.authority.operations import CAN_BE_LOCAL_ONLY
 from edge_agent.authority.topics import is_id
 from edge_agent.core.errors import ConfigError
+from edge_agent.core.fields import require_range
 
 _PORT_MAX: Final = 65_535
 
@@ -82,19 +83,14 @@ def check_plane(plane: PlaneSettings) -> None:
         where = f"plane.brokers[{number}]" if plane.brokers else "plane"
         if not host:
             raise ConfigError("is empty", where=f"{where}.host", fix="name or address of a broker")
-        if not 1 <= port <= _PORT_MAX:
-            fix = f"choose 1 to {_PORT_MAX}"
-            raise ConfigError(f"{port} is out of range", where=f"{where}.port", fix=fix)
+        require_range(port, 1, _PORT_MAX, f"{where}.port")
     for name, value, least, most in (
         ("keepalive_s", plane.keepalive_s, 1, 600),
         ("telemetry_rate_hz", plane.telemetry_rate_hz, *RATE_HZ),
         ("backlog_mb_max", plane.backlog_mb_max, 1, 10_000),
         ("backlog_hours_max", plane.backlog_hours_max, 0.01, 10_000),
     ):
-        if not least <= value <= most:
-            raise ConfigError(
-                f"{value} is out of range", where=f"plane.{name}", fix=f"choose {least} to {most}"
-            )
+        require_range(value, least, most, f"plane.{name}")
     if bool(plane.cert_file) != bool(plane.key_file) or (plane.cert_file and not plane.ca_file):
         raise ConfigError(
             "a certificate needs its key, and both need a ca_file",

@@ -21,9 +21,11 @@ CORRELATION_BYTES_MAX: Final = 64
 
 
 class Replies:
-    """Bounded: the oldest wish goes first. `resp`: the device's own topic."""
+    """Bounded: the oldest wish goes first. `cmd` and `resp`: the device's own topics; what comes on
+    another one, as the stop for all, wishes for nothing."""
 
-    def __init__(self, resp: str) -> None:
+    def __init__(self, cmd: str, resp: str) -> None:
+        self._cmd = cmd
         self._below = f"{resp}/"
         self._wishes: dict[int, ReplyTo] = {}  # row of the journal -> wish
         self.refused = 0
@@ -31,7 +33,8 @@ class Replies:
     def expect(self, arrived: Sequence[Received], kept: Sequence[Kept]) -> None:
         """Note the wishes of new commands; one that may not be granted is counted, and the command
         is none the worse for it."""
-        wishes = {m.payload: m.reply_to for m in arrived if m.reply_to is not None}
+        ours = [m for m in arrived if m.topic == self._cmd]
+        wishes = {m.payload: m.reply_to for m in ours if m.reply_to is not None}
         for row in kept:
             wish = wishes.get(row.sealed)
             if wish is None:

@@ -26,7 +26,7 @@ def seek(name: str, seconds: int) -> tuple[int, str]:
     """How many inputs one target was given in so many seconds, and what was said of a failure."""
     with tempfile.TemporaryDirectory(prefix="fuzz-") as text:
         folder = Path(text)
-        for number, seed in enumerate(TARGETS[name].seeds):
+        for number, seed in enumerate((*TARGETS[name].seeds, *TARGETS[name].refused)):
             (folder / f"seed-{number}").write_bytes(seed)
         words = [
             *(sys.executable, "-m", "tests.fuzz.plane", "--target", name, "--"),
@@ -49,7 +49,11 @@ def main() -> int:
     parser.add_argument("--target", choices=TARGETS, help=argparse.SUPPRESS)
     arguments, options = parser.parse_known_args()
     if arguments.target:
-        atheris.Setup([sys.argv[0], *options], TARGETS[arguments.target].run)
+
+        def run(data: bytes) -> None:  # what a target returns means nothing to libFuzzer
+            TARGETS[arguments.target].run(data)
+
+        atheris.Setup([sys.argv[0], *options], run)
         atheris.Fuzz()  # ends the process
     failed = False
     for name in TARGETS:

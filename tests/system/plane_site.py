@@ -71,8 +71,9 @@ class PlaneSite:
         self.algorithms: dict[str, Algorithm] = {}
         self.write_keyring(0o600)
         self.protocol = protocol
-        config = _BROKER.replace("FOLDER", str(self.folder)).replace("HOST", host)
-        self.broker = Mosquitto(self.folder, config, host) if broker is None else broker
+        if broker is None:
+            broker = Mosquitto(self.folder, self.broker_config(host), host)
+        self.broker = broker
         self.tls: ssl.SSLContext | None = None  # of the clients
         self.config = self.folder / "agent.toml"
         self.write_config()
@@ -108,11 +109,15 @@ class PlaneSite:
         self.keyring.write_text(json.dumps({"ver": 1, "device": DEVICE, "keys": rows}))
         self.keyring.chmod(mode)
 
-    def write_config(self, more: str = "") -> None:
+    def broker_config(self, host: str) -> str:
+        """Mosquitto's, when it is one; `{port}` is left to whoever starts it."""
+        return _BROKER.replace("FOLDER", str(self.folder)).replace("HOST", host)
+
+    def write_config(self, more: str = "", keepalive_s: int = 2) -> None:
         """The agent's; `more` goes to its plane section."""
         self.config.write_text(
             f'[plane]\nid = "{DEVICE}"\nhost = "{self.broker.host}"\n'
-            f"port = {self.broker.port}\nkeepalive_s = 2\n"
+            f"port = {self.broker.port}\nkeepalive_s = {keepalive_s}\n"
             f'keyring_file = "{self.keyring}"\nprotocol = "{self.protocol}"\n{more}',
             encoding="utf-8",
         )
@@ -164,8 +169,8 @@ class PlaneSite:
         pids = children.read_text("ascii").split() if children.exists() else []
         return int(pids[0]) if pids else 0
 
-    def client(self, kid: str = "ops") -> DeviceClient:
-        """Closed with the site."""
+    def client(self, kid: str = "ops", tls: ssl.SSLContext | None = None) -> DeviceClient:
+        """Closed with the site. `tls` None: the site's own."""
         options = ClientOptions(
             host=self.broker.host,
             port=self.broker.port,
@@ -175,7 +180,7 @@ class PlaneSite:
             by="tester",
             algorithm=self.algorithms.get(kid, "hmac"),
             protocol=self.protocol,
-            tls=self.tls,
+            tls=tls or self.tls,
         )
         self._clients.append(DeviceClient(options))
         return self._clients[-1]

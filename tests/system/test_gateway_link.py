@@ -16,7 +16,12 @@ import pytest
 from bench.mosquitto import Mosquitto, free_port
 from edge_agent.core.clock import NS_PER_S, ManualClock, SystemClock
 from edge_agent.gateway import client as client_module
-from edge_agent.gateway.client import ASK_AGAIN_AFTER_NS, CONNECT_DEADLINE_NS, MqttLink
+from edge_agent.gateway.client import (
+    ASK_AGAIN_AFTER_NS,
+    CONNECT_DEADLINE_NS,
+    GRANTED_WITHIN_NS,
+    MqttLink,
+)
 from edge_agent.gateway.session import LinkOptions
 from tests.system.hostile_broker import (
     CONNACK_5,
@@ -172,7 +177,7 @@ def test_a_broker_that_accepts_and_says_nothing_is_given_up(hostile: Make, start
 
 def test_a_connection_without_a_sign_of_life_is_given_up(hostile: Make, start: Start) -> None:
     fake = hostile(CONNACK_311)
-    link = start(_options(fake.port))
+    link = start(_options(fake.port, topics=()))
     _until(link, lambda: link.connected, "connected")
     link.service(time.monotonic_ns() + 46 * NS_PER_S)
     assert (link.state, link.last_reason) == ("waiting", "broker silent")
@@ -200,6 +205,26 @@ def test_a_refused_subscription_is_asked_for_again(hostile: Make, start: Start) 
     link.service(time.monotonic_ns() + ASK_AGAIN_AFTER_NS)
     _until(link, lambda: link.listening, "granted")
     assert (_count(link, "subscriptions"), link.last_reason) == (1, "")
+
+
+def test_a_connection_whose_subscriptions_nobody_answers_is_given_up(
+    hostile: Make, start: Start
+) -> None:
+    """All else is answered, so the broker is not silent; but what it would be told, it is not."""
+
+    def answer(heard: bytes) -> bytes:
+        """PUBACK of the status, which goes out with the topic in front of its message id."""
+        place = heard.find(STATUS.encode())
+        mid = heard[place + len(STATUS) :][:2]
+        return b"" if place < 0 else b"\x40\x02" + mid
+
+    fake = hostile(CONNACK_311, answer)
+    link = start(_options(fake.port))
+    _until(link, link.take_acks, "the status is acknowledged")
+    link.service(link._asked_ns + GRANTED_WITHIN_NS)
+    assert (link.connected, link.listening) == (True, False)
+    link.service(link._asked_ns + GRANTED_WITHIN_NS + 1)
+    assert (link.state, link.last_reason) == ("waiting", "subscriptions not granted")
 
 
 def test_the_status_is_the_heartbeat_whose_answer_proves_life(

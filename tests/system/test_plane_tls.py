@@ -7,7 +7,6 @@ import msgspec
 import pytest
 
 from edge_agent.authority.topics import ALL_STOP, topics_of
-from edge_agent.client import ClientOptions, DeviceClient
 from edge_agent.core.errors import ConfigError, TransientError
 from edge_agent.service.tls import tls_context
 from tests.system.certificates import Authority
@@ -73,16 +72,9 @@ def test_a_device_reads_what_is_for_it_and_a_plane_writes_it(site: TlsSite) -> N
 
 
 def test_a_client_without_a_certificate_gets_nowhere(site: TlsSite) -> None:
-    options = ClientOptions(
-        host="127.0.0.1",
-        port=site.broker.port,
-        device=DEVICE,
-        kid="ops",
-        secret=site.secrets["ops"],
-        tls=tls_context(str(site.folder / "ca.crt")),
-    )
     try:
-        with DeviceClient(options) as client, pytest.raises(TransientError):
+        client = site.client(tls=tls_context(str(site.folder / "ca.crt")))
+        with pytest.raises(TransientError):
             client.wait_online(2)
     except TransientError:
         return  # refused in the handshake: as good
@@ -94,16 +86,8 @@ def test_a_broker_that_is_signed_by_somebody_else_is_not_believed(
     site: TlsSite, tmp_path: Path
 ) -> None:
     stranger = Authority(tmp_path)
-    options = ClientOptions(
-        host="127.0.0.1",
-        port=site.broker.port,
-        device=DEVICE,
-        kid="ops",
-        secret=site.secrets["ops"],
-        tls=tls_context(str(stranger.ca)),
-    )
     with pytest.raises(TransientError, match="no broker"):
-        DeviceClient(options)
+        site.client(tls=tls_context(str(stranger.ca)))
 
 
 def test_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:

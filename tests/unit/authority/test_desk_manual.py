@@ -8,12 +8,10 @@ import pytest
 from edge_agent.client.outcome import Outcome
 from edge_agent.core.records import Manual, Mode, Op
 from edge_agent.safety.devices.air_handler import ENVELOPE
-from tests.unit.authority.office import Office, S
+from tests.unit.authority.office import CALM, Office, S
 
 SENSORS = len(ENVELOPE.sensors)
 DAMPER = SENSORS + ENVELOPE.actuator_index["outdoor_damper"]
-CALM = {ENVELOPE.sensor_index[name]: 2000 for name in ("mixed_temperature", "supply_temperature")}
-CALM[ENVELOPE.sensor_index["fan_status"]] = 1
 ARGS = {"channel": "outdoor_damper", "value": 40.0, "lease_s": 10.0}
 
 

@@ -135,10 +135,15 @@ class Bench:
         return self.step()
 
     def receive(
-        self, *numbers: int, retained: bool = False, reply_to: ReplyTo | None = None
+        self,
+        *numbers: int,
+        retained: bool = False,
+        reply_to: ReplyTo | None = None,
+        topic: str = CMD,
     ) -> None:
         self.link.coming += [
-            Received(CMD, b"sealed %d" % n, retained, self.now_ns, 1, n, reply_to) for n in numbers
+            Received(topic, b"sealed %d" % n, retained, self.now_ns, 1, n, reply_to)
+            for n in numbers
         ]
 
     def count(self, name: str) -> int | str:

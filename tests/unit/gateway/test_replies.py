@@ -2,18 +2,19 @@
 
 import pytest
 
+from edge_agent.authority.topics import ALL_STOP
 from edge_agent.core.command_ipc import Answer, Carried
 from edge_agent.gateway.journal import UNFINISHED_MAX
 from edge_agent.gateway.replies import CORRELATION_BYTES_MAX
 from edge_agent.gateway.session import ReplyTo
-from tests.unit.gateway.carrier_bench import RESP, Bench
+from tests.unit.gateway.carrier_bench import CMD, RESP, Bench
 
 DESK = ReplyTo(f"{RESP}/desk-1", b"mark")
 
 
-def _carried(bench: Bench, number: int, reply_to: ReplyTo | None) -> int:
+def _carried(bench: Bench, number: int, reply_to: ReplyTo | None, topic: str = CMD) -> int:
     """The row under which the command is carried."""
-    bench.receive(number, reply_to=reply_to)
+    bench.receive(number, reply_to=reply_to, topic=topic)
     (carried,) = bench.step()
     assert isinstance(carried, Carried)
     return carried.row
@@ -63,6 +64,15 @@ def test_a_wish_that_leads_elsewhere_is_counted_and_the_answer_stays_on_resp(
     _answer(bench, Answer(_carried(bench, 1, wish), True, b"done"))
     assert (bench.link.published, bench.link.copies) == ([b"done"], [])
     assert bench.count("reply_topics_refused") == 1
+
+
+@pytest.mark.parametrize("wish", [DESK, ReplyTo("ed/v1/ahu-8/resp/desk-1", b"m")])
+def test_nothing_is_copied_for_the_stop_for_all_or_counted(bench: Bench, wish: ReplyTo) -> None:
+    """It reaches every device, and the wish can be good at one of them at most."""
+    bench.stand()
+    _answer(bench, Answer(_carried(bench, 1, wish, ALL_STOP), True, b"done"))
+    assert (bench.link.published, bench.link.copies) == ([b"done"], [])
+    assert bench.count("reply_topics_refused") == 0
 
 
 def test_a_command_that_is_dropped_leaves_nothing_and_sends_nothing(bench: Bench) -> None:
