@@ -69,7 +69,7 @@ class ModbusMaster:
     """Asks, and judges the answers."""
 
     def __init__(self, plan: Plan, codec: Codec) -> None:
-        self.counts: Counter[str] = Counter()
+        self.counts = Counter(requests=0, answers=0)
         self._plan = plan
         self._codec = codec
         self._frames = tuple(codec.request(request.ask) for request in plan.requests)
