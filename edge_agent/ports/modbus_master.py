@@ -74,7 +74,7 @@ class ModbusMaster:
         self._codec = codec
         self._frames = tuple(codec.request(request.ask) for request in plan.requests)
         self._next = 0
-        self._last = plan.requests[0]  # what was asked last, answered or not
+        self._last, self._frame = plan.requests[0], b""  # what was asked last, answered or not
         self._round_ns = 0
         self.reset()
 
@@ -108,13 +108,13 @@ class ModbusMaster:
         if self._next == 0:
             is_late = now_ns - self._round_ns >= self._plan.period_ns
             self._round_ns = (now_ns if is_late else self._round_ns) + self._plan.period_ns
-        self._last, frame = self._plan.requests[self._next], self._frames[self._next]
+        self._last, self._frame = self._plan.requests[self._next], self._frames[self._next]
         self._next = (self._next + 1) % len(self._frames)
         self._buffer = b""
         self._waiting = True
         self._deadline_ns = now_ns + self._plan.answer_within_ns(self._last.ask)
         self.counts["requests"] += 1
-        return frame
+        return self._frame
 
     def _answered(self, now_ns: int, found: Found) -> list[Reading]:
         self._waiting = False
@@ -135,7 +135,8 @@ class ModbusMaster:
     def _failed(self, now_ns: int) -> list[Reading]:
         """Nothing came: the values only grow old. Something else came: they are in doubt."""
         self._waiting = False
-        fault = self._codec.fault(self._last.ask, self._buffer)
+        came = self._buffer.removeprefix(self._frame)  # some adapters echo what they send
+        fault = self._codec.fault(self._last.ask, came)
         self._buffer = b""
         self._book(fault)
         self._leave_alone(now_ns + self._plan.timeout_ns)

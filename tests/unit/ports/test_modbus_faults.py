@@ -33,6 +33,17 @@ def test_silence_lets_values_grow_old_and_the_next_request_follows() -> None:
     assert line.tick(registers(7, 4, (30,))) == [good(OUTDOOR, 300, line)]
 
 
+def test_an_echo_alone_is_silence_and_before_something_else_hides_nothing() -> None:
+    line = Line(*TWINS)
+    line.tick(line.until_asked())
+    assert line.silence(100 * MS) == []
+    assert line.master.counts["device_7.silent"] == 1
+    line.tick(line.until_asked() + registers(8, 4, (215,)))
+    (reading,) = line.silence(100 * MS)
+    assert (reading.channel, reading.quality) == (OUTDOOR, Quality.INVALID)
+    assert line.master.counts["device_7.wrong_device"] == 1
+
+
 @pytest.mark.parametrize(
     ("came", "cause"),
     [
