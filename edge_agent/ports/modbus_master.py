@@ -5,9 +5,9 @@ not: do I/O, wait, or raise for what arrived.
 
 Modbus RTU numbers nothing: an answer that comes too late looks like one to the next request.
 So one request is on the line at a time, and after one that failed the line is left alone for
-another timeout; what still arrives then is counted and believed by nobody. Silence of 3.5
-characters, which USB adapters do not keep, is needed only before a request: where an answer
-ends, its length tells.
+another timeout; what still arrives then is counted and believed by nobody. Where an answer ends,
+its length tells, not a silence, which USB adapters do not keep. The next request follows 3.5
+characters after the answer was taken; bytes that arrive in between do not put it off.
 """
 
 import struct
@@ -56,7 +56,7 @@ class Plan:
 
     requests: tuple[Request, ...]
     character_ns: int  # on the line, with start, parity and stop bits
-    gap_ns: int  # silence before a request
+    gap_ns: int  # from an answer that was taken to the next request
     timeout_ns: int  # for a device to answer, besides what the bytes take
     period_ns: int
 
