@@ -138,7 +138,7 @@ unit: $(VENV)/.test $(DEVICE_LIBRARY)  ## all tests, with branch coverage
 coverage: unit
 	$(BIN)/coverage report --include='$(GUARDED)' --fail-under=100
 
-mutate: system-packages $(VENV)/.test  ## small wrong versions of the envelope, Python and C: the tests must notice each
+mutate: system-packages $(VENV)/.test  ## small wrong versions of the envelope and of all of the device's C: the tests must notice each
 	PYTHONPATH=. $(BIN)/python tests/mutation/mutate.py $(MUTATE_ARGS)
 
 format: $(VENV)/.test  ## rewrite the sources in the house format

@@ -34,9 +34,11 @@ from edge_agent.service.findings import Finding, failure, good, warning
 from firmware_bridge.messages import PROTOCOL_VERSION, Hello
 
 ANSWER_WITHIN_S = 4.0  # a board that resets when its port is opened needs two
-LISTEN_NS = 3 * NS_PER_S
+LISTEN_S = 3.0
 _STEP_S = 0.1
 _SERIAL = "serial"
+_LINES_FIX = "another baud or format? docs/serial.md"
+_MODBUS_FIX = "baud, parity, device_id, address? docs/serial.md"
 _FLASH = "flash the firmware that was built for this envelope: docs/firmware.md"
 
 
@@ -59,7 +61,12 @@ def _running(name: str, part: Mapping[str, Any]) -> Finding:
     if part["fault"]:
         return failure(_SERIAL, f"{name} {part['path']}: {part['fault']}", "edge-agent status")
     state = part.get("state", _talk(part))
-    return good(_SERIAL, f"{name} {part['path']}: {state}, held by the running agent")
+    words = f"{name} {part['path']}: {state}, held by the running agent"
+    if part.get("requests", 0) > 0 and part["answers"] == 0:
+        return warning(_SERIAL, words, _MODBUS_FIX)
+    if name.startswith("serial_lines_") and "lines" not in part:
+        return warning(_SERIAL, words, _LINES_FIX)
+    return good(_SERIAL, words)
 
 
 def _bridge(patient: Patient, config: SerialConfig) -> Finding:
@@ -94,26 +101,27 @@ def judge_hello(compiled: Envelope, config: SerialConfig, hello: Hello) -> Findi
 def _talk(status: Mapping[str, Any]) -> str:
     """How much was heard of a board that is not ours."""
     if "requests" in status:
-        return f"{status.get('answers', 0)} answers to {status['requests']} requests"
+        return f"{status['answers']} answers to {status['requests']} requests"
     return f"{status.get('lines', 0)} lines"
 
 
 def _lines(patient: Patient, number: int) -> Finding:
     rows = patient.settings.config.serial_lines[number].sensor
     port = lines_port(patient.settings, number)
-    return _listen(patient, port, len(rows), "another baud or format? docs/serial.md")
+    return _listen(patient, port, len(rows), LISTEN_S, _LINES_FIX)
 
 
 def _modbus(patient: Patient, number: int) -> Finding:
-    rows = patient.settings.config.modbus[number].sensor
+    section = patient.settings.config.modbus[number]
+    for_s = section.timeout_s + LISTEN_S  # a line that was opened is left alone for a timeout
     port = modbus_port(patient.settings, number)
-    return _listen(patient, port, len(rows), "baud, parity, device_id, address? docs/serial.md")
+    return _listen(patient, port, len(section.sensor), for_s, _MODBUS_FIX)
 
 
-def _listen(patient: Patient, port: Port, channels: int, fix: str) -> Finding:
+def _listen(patient: Patient, port: Port, channels: int, for_s: float, fix: str) -> Finding:
     """Hear a board that is not ours until each of its channels has had a good value."""
     clock = patient.clock
-    end_ns = clock.now_ns() + LISTEN_NS
+    end_ns = clock.now_ns() + round(for_s * NS_PER_S)
     heard: set[int] = set()
     try:
         while clock.now_ns() < end_ns and len(heard) < channels:
@@ -129,7 +137,7 @@ def _listen(patient: Patient, port: Port, channels: int, fix: str) -> Finding:
             _SERIAL, f"{status['path']}: {status['fault']}", "see `edge-agent bridge info`"
         )
     words = f"{status['path']}: {_talk(status)}, {len(heard)} of {channels} channels good in"
-    words += f" {LISTEN_NS // NS_PER_S} s"
+    words += f" {for_s:g} s"
     return warning(_SERIAL, words, fix) if len(heard) < channels else good(_SERIAL, words)
 
 

@@ -52,7 +52,7 @@ class ModbusPort:
     def _exchange(self, now_ns: int, line: Line) -> list[Reading]:
         readings = self._master.receive(now_ns, line.read())
         if readings:
-            self._line.is_well()
+            self._line.reset_pause()
         request = self._master.due(now_ns)
         if request and not line.write(request):
             self._unsent += 1  # the driver took nothing; the master will find the device silent

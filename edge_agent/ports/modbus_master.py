@@ -5,9 +5,9 @@ not: do I/O, wait, or raise for what arrived.
 
 Modbus RTU numbers nothing: an answer that comes too late looks like one to the next request.
 So one request is on the line at a time, and after one that failed the line is left alone for
-another timeout; what still arrives then is counted and believed by nobody. Silence of 3.5
-characters, which USB adapters do not keep, is needed only before a request: where an answer
-ends, its length tells.
+another timeout; what still arrives then is counted and believed by nobody. Where an answer ends,
+its length tells, not a silence, which USB adapters do not keep. The next request follows 3.5
+characters after the answer was taken; bytes that arrive in between do not put it off.
 """
 
 import struct
@@ -56,7 +56,7 @@ class Plan:
 
     requests: tuple[Request, ...]
     character_ns: int  # on the line, with start, parity and stop bits
-    gap_ns: int  # silence before a request
+    gap_ns: int  # from an answer that was taken to the next request
     timeout_ns: int  # for a device to answer, besides what the bytes take
     period_ns: int
 
@@ -69,12 +69,12 @@ class ModbusMaster:
     """Asks, and judges the answers."""
 
     def __init__(self, plan: Plan, codec: Codec) -> None:
-        self.counts: Counter[str] = Counter()
+        self.counts = Counter(requests=0, answers=0)
         self._plan = plan
         self._codec = codec
         self._frames = tuple(codec.request(request.ask) for request in plan.requests)
         self._next = 0
-        self._last = plan.requests[0]  # what was asked last, answered or not
+        self._last, self._frame = plan.requests[0], b""  # what was asked last, answered or not
         self._round_ns = 0
         self.reset()
 
@@ -108,13 +108,13 @@ class ModbusMaster:
         if self._next == 0:
             is_late = now_ns - self._round_ns >= self._plan.period_ns
             self._round_ns = (now_ns if is_late else self._round_ns) + self._plan.period_ns
-        self._last, frame = self._plan.requests[self._next], self._frames[self._next]
+        self._last, self._frame = self._plan.requests[self._next], self._frames[self._next]
         self._next = (self._next + 1) % len(self._frames)
         self._buffer = b""
         self._waiting = True
         self._deadline_ns = now_ns + self._plan.answer_within_ns(self._last.ask)
         self.counts["requests"] += 1
-        return frame
+        return self._frame
 
     def _answered(self, now_ns: int, found: Found) -> list[Reading]:
         self._waiting = False
@@ -135,7 +135,8 @@ class ModbusMaster:
     def _failed(self, now_ns: int) -> list[Reading]:
         """Nothing came: the values only grow old. Something else came: they are in doubt."""
         self._waiting = False
-        fault = self._codec.fault(self._last.ask, self._buffer)
+        came = self._buffer.removeprefix(self._frame)  # some adapters echo what they send
+        fault = self._codec.fault(self._last.ask, came)
         self._buffer = b""
         self._book(fault)
         self._leave_alone(now_ns + self._plan.timeout_ns)

@@ -102,6 +102,12 @@ def modbus_plan(settings: Modbus, sensors: Sequence[SensorLimits], where: str) -
                 where=f"{where}.period_s",
                 fix=f"ask more often than every {age_s:g} s",
             )
+        if settings.timeout_s >= age_s:
+            raise ConfigError(
+                f"{row.channel} may only be {age_s:g} s old: one missed answer would cost longer",
+                where=f"{where}.timeout_s",
+                fix=f"wait shorter than {age_s:g} s for an answer",
+            )
     bits = _BITS_PER_CHARACTER + (settings.parity != "none") + settings.stop_bits
     character_ns = bits * NS_PER_S // settings.baud
     is_fast = settings.baud > _FIXED_GAP_ABOVE

@@ -59,7 +59,7 @@ class ReopeningLine(Generic[LineT]):
         self._retry_at_ns = now_ns + self._backoff_ns
         self._backoff_ns = min(2 * self._backoff_ns, _BACKOFF_LAST_NS)
 
-    def is_well(self) -> None:
+    def reset_pause(self) -> None:
         """The device said something of use: the next pause is a short one again."""
         self._backoff_ns = _BACKOFF_FIRST_NS
 

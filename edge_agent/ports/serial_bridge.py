@@ -174,7 +174,7 @@ class SerialBridgePort:
         if newest is None:
             return []
         self._telemetry = newest
-        self._line.is_well()
+        self._line.reset_pause()
         return self._readings(now_ns, newest)
 
     def _readings(self, now_ns: int, telemetry: Telemetry) -> list[Reading]:

@@ -76,5 +76,5 @@ class SerialLinesPort:
             for channel, counts in values:
                 newest[channel] = reading_of(channel, counts, now_ns, self._counts)
         if newest:
-            self._line.is_well()
+            self._line.reset_pause()
         return list(newest.values())

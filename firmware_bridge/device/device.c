@@ -399,7 +399,7 @@ static bool on_frame(eb1_device *device, eb1_frame *frame)
     case ARM:
     case DISARM:
         return on_control(device, frame);
-#if !EB1_KEYED /* which answers it before any proof */
+#if !EB1_KEYED /* a keyed device answers it before any proof */
     case IDENT:
         return on_ident(device, frame);
 #endif

@@ -110,7 +110,7 @@ def fuzz(seconds: int, folder: Path) -> int:
     for name, flavour in (("plain", ()), ("keyed", KEYED)):
         place = folder / name
         place.mkdir()
-        scripts = _fuzz(flavour, seconds // 2, place)
+        scripts = _fuzz(flavour, max(1, seconds // 2), place)  # 0: for ever
         if scripts is None:
             return 1
         print(f"{name}: {len(scripts)} scripts")

@@ -5,17 +5,16 @@ process. Must not: change a byte unless told to.
 """
 
 import contextlib
-import os
-import pty
 import select
 import signal
 import subprocess
 import sys
 import threading
-import tty
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from edge_agent.sim.mcu_terminal import Terminal
 
 _SERVER = Path(__file__).with_name("modbus_server.py")
 _STEP_S = 0.05
@@ -27,12 +26,12 @@ class ModbusLine:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "bus"
         self.asked = b""  # all that the agent has sent
-        self._near = self._far = (-1, -1)  # master, slave
-        self._plug()
-        self._far = _terminal()
+        far = folder / "devices"
+        self._near, self._far = Terminal(self.path), Terminal(far)
+        self._lock = threading.Lock()  # around every use of a terminal but the waiting for one
         self._ended = False
         self._carrier = threading.Thread(target=self._carry, daemon=True)
-        self.server = subprocess.Popen([sys.executable, str(_SERVER), os.ttyname(self._far[1])])
+        self.server = subprocess.Popen([sys.executable, str(_SERVER), str(far)])
 
     def __enter__(self) -> Self:
         self._carrier.start()
@@ -48,13 +47,13 @@ class ModbusLine:
         self._carrier.join()
         self.server.kill()
         self.server.wait()
-        self.unplug()
-        for descriptor in self._far:
-            os.close(descriptor)
+        self._near.unplug()
+        self._far.unplug()
 
     def noise(self, data: bytes) -> None:
         """Let the agent hear this."""
-        os.write(self._near[0], data)
+        with self._lock:
+            self._near.write(data)
 
     def freeze(self) -> None:
         """The devices hear what is asked, and answer when they are let go."""
@@ -66,34 +65,22 @@ class ModbusLine:
 
     def unplug(self) -> None:
         """The agent's adapter is pulled out."""
-        self.path.unlink(missing_ok=True)
-        near, self._near = self._near, (-1, -1)
-        for descriptor in near:
-            if descriptor >= 0:
-                os.close(descriptor)
+        with self._lock:
+            self._near.unplug()
 
     def replug(self) -> None:
         """It is put back, as another terminal under the same name."""
-        self._plug()
-
-    def _plug(self) -> None:
-        self._near = _terminal()
-        self.path.symlink_to(os.ttyname(self._near[1]))
+        with self._lock:
+            self._near.plug()
 
     def _carry(self) -> None:
         while not self._ended:
-            near, far = self._near[0], self._far[0]
-            ends = [end for end in (near, far) if end >= 0]
+            with self._lock:
+                ends = [n for n in (self._near.fileno(), self._far.fileno()) if n is not None]
             with contextlib.suppress(OSError):  # unplugged in this moment
-                for end in select.select(ends, (), (), _STEP_S)[0]:
-                    data = os.read(end, 4096)
-                    if end == near:
-                        self.asked += data
-                    os.write(far if end == near else near, data)
-
-
-def _terminal() -> tuple[int, int]:
-    """A raw pseudo-terminal: (master, slave)."""
-    master, slave = pty.openpty()
-    tty.setraw(slave)
-    return master, slave
+                select.select(ends, (), (), _STEP_S)
+            with self._lock:
+                asked = self._near.read()
+                self.asked += asked
+                self._far.write(asked)
+                self._near.write(self._far.read())

@@ -10,9 +10,11 @@ import pytest
 from edge_agent.app_doctor import Patient
 from edge_agent.app_doctor_line import serial
 from edge_agent.config import load
-from edge_agent.core.clock import SystemClock
+from edge_agent.core.clock import NS_PER_S, ManualClock, SystemClock
 from edge_agent.core.records import Quality
+from edge_agent.ports.modbus_frames import REQUEST_SIZE
 from edge_agent.safety.devices.air_handler import ENVELOPE
+from edge_agent.sim.mcu_terminal import Terminal
 from tests.system.modbus_line import ModbusLine
 from tests.system.whole_agent import Site
 from tests.unit.ports.modbus_device import crc, registers
@@ -83,6 +85,7 @@ kind = "discrete-input"
 address = 3
 unit = "bool"
 """
+SIMULATED = CONFIG.replace(MCU, "").replace('"real"', '"simulated"')  # the doctor asks by itself
 VALUES = {
     "supply_temperature": 18.2,
     "mixed_temperature": -10.0,
@@ -121,6 +124,10 @@ class Plant:
         seen = self.port()["answers"]
         self.site.until(lambda: self.port()["answers"] >= seen + number, "it goes on")
 
+    def faults(self) -> int:
+        """How many requests had no answer."""
+        return sum(count for name, count in self.port().items() if name.startswith("device_"))
+
     def noise_while_nothing_is_asked(self) -> bool:
         """Whether some came then; most of the time an answer is waited for."""
         self.line.noise(b"\xff")
@@ -154,10 +161,9 @@ def plant() -> Iterator[Plant]:
         yield made
 
 
-def test_the_doctor_asks_the_devices_itself_or_the_agent_that_does(tmp_path: Path) -> None:
+def test_the_doctor_asks_the_devices_itself(tmp_path: Path) -> None:
     config = tmp_path / "agent.toml"
-    no_mcu = CONFIG.replace(MCU, "").replace('"real"', '"simulated"')
-    config.write_text(no_mcu, encoding="utf-8")
+    config.write_text(SIMULATED, encoding="utf-8")
     with ModbusLine(tmp_path) as line, contextlib.chdir(tmp_path):
         settings = load(config)
         (found,) = serial(Patient(settings, None, (), SystemClock()))
@@ -170,6 +176,49 @@ def test_the_doctor_asks_the_devices_itself_or_the_agent_that_does(tmp_path: Pat
         line.unplug()
         (found,) = serial(Patient(settings, None, (), SystemClock()))
         assert "No such file" in found.words
+
+
+class Leaping(ManualClock):
+    """Half a second passes whenever somebody looks."""
+
+    def now_ns(self) -> int:
+        self.advance_ns(NS_PER_S // 2)
+        return super().now_ns()
+
+
+def test_the_doctor_listens_for_longer_than_the_line_is_left_alone(tmp_path: Path) -> None:
+    config = tmp_path / "agent.toml"
+    slow = SIMULATED.replace("timeout_s = 0.2", "timeout_s = 3.5").replace("max_age_s = 1.5", "")
+    config.write_text(slow, encoding="utf-8")
+    bus = Terminal(tmp_path / "bus")  # nobody answers
+    with contextlib.chdir(tmp_path):
+        (found,) = serial(Patient(load(config), None, (), Leaping()))
+        assert len(bus.read()) == REQUEST_SIZE
+    bus.unplug()
+    assert found.words == "./bus: 0 answers to 1 requests, 0 of 7 channels good in 6.5 s"
+
+
+@pytest.mark.parametrize(
+    ("name", "counts", "words", "fix"),
+    [
+        ("modbus_0", {"requests": 0, "answers": 0}, "0 answers to 0 requests", ""),
+        ("modbus_0", {"requests": 9, "answers": 0}, "0 answers to 9 requests", "device_id"),
+        ("modbus_0", {"requests": 9, "answers": 1}, "1 answers to 9 requests", ""),
+        ("serial_lines_0", {}, "0 lines", "format"),
+        ("serial_lines_0", {"lines": 1}, "1 lines", ""),
+        ("serial", {"state": "armed"}, "armed", ""),
+    ],
+)
+def test_the_doctor_warns_of_a_running_agent_that_hears_nothing(
+    tmp_path: Path, name: str, counts: dict[str, int], words: str, fix: str
+) -> None:
+    config = tmp_path / "agent.toml"
+    config.write_text(CONFIG, encoding="utf-8")
+    control = {name: {"path": "./x", "fault": "", **counts}}
+    (found,) = serial(Patient(load(config), control, (), SystemClock()))
+    assert found.words == f"{name} ./x: {words}, held by the running agent"
+    assert bool(found.fix) == bool(fix)
+    assert fix in found.fix
 
 
 def test_every_kind_and_type_is_read_and_nothing_is_ever_written(plant: Plant) -> None:
@@ -206,14 +255,19 @@ def test_a_device_that_hangs_grows_old_and_what_it_says_later_is_not_believed(
     assert plant.site.alive()
 
 
-def test_noise_costs_an_answer_and_no_more(plant: Plant) -> None:
-    plant.until_all_good()
-    for burst in (b"\x00", b"\xff" * 300, registers(7, 4, (999, 999, 999))[:-1], b"\x07\x04\x06"):
-        plant.line.noise(burst)
-        plant.until_more_answers(5)
-    plant.site.until(plant.noise_while_nothing_is_asked, "bytes that nobody asked for")
-    plant.until_all_good()
-    assert plant.believed() == RIGHT
+def test_noise_costs_an_answer_and_no_more() -> None:
+    """The timeout is one that no busy machine exceeds, so every fault is the noise's."""
+    with running(CONFIG.replace("timeout_s = 0.2", "timeout_s = 1")) as plant:
+        plant.until_all_good()
+        damaged = registers(7, 4, (999, 999, 999))[:-1]
+        for burst in (b"\x00", b"\xff" * 300, damaged, b"\x07\x04\x06"):
+            before = plant.faults()
+            plant.line.noise(burst)
+            plant.until_more_answers(5)
+            assert plant.faults() <= before + 1
+        plant.site.until(plant.noise_while_nothing_is_asked, "bytes that nobody asked for")
+        plant.until_all_good()
+        assert plant.believed() == RIGHT
 
 
 def test_an_unplugged_adapter_is_reported_and_found_again(plant: Plant) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware_bridge.messages import Hello, ResetReason
+from firmware_bridge.messages import ResetReason
 from tests.firmware.emulated.cable import Pty
 from tests.firmware.emulated.host import SAFE, Host
 from tests.firmware.emulated.images import Image, image, key_in, make
@@ -61,13 +61,6 @@ def host(pico: Pico) -> Host:
     return Host("pico", pace=pico)
 
 
-def hello_of(host: Host) -> Hello:
-    """What the board of the present session says of itself."""
-    device = host.port._link.device
-    assert device is not None
-    return device
-
-
 def live_until(pico: Pico, claim: Callable[[], bool], limit_ms: int = 2000) -> None:
     end_ns = pico.now_ns() + limit_ms * MS
     while not claim():
@@ -81,8 +74,8 @@ def test_the_outputs_are_low_from_boot_until_a_host_arms(pico: Pico, host: Host)
     assert (host.status("device_state"), host.status("safe_reason")) == ("SAFE", "BOOT")
     assert pico.outputs() == SAFE
     assert pico.last_high_ns() == 0
-    assert hello_of(host).reset_reason == ResetReason.UNKNOWN
-    assert hello_of(host).deadman_ms == DEADMAN_MS
+    assert host.hello().reset_reason == ResetReason.UNKNOWN
+    assert host.hello().deadman_ms == DEADMAN_MS
     assert abs(pico.baud / 115_200 - 1) < 0.01
 
 
@@ -123,7 +116,7 @@ def test_a_silent_host_leaves_the_pins_low_in_time(pico: Pico, host: Host) -> No
 def test_a_hung_main_loop_ends_in_low_pins_and_then_in_a_reset(pico: Pico, host: Host) -> None:
     host.reach("armed")
     host.drive(DRIVEN, 0.3)
-    before = hello_of(host).boot_nonce
+    before = host.hello().boot_nonce
     hung_ns = pico.now_ns()
     pico.hang_in("eb1_main_progress")
     live_until(pico, lambda: len(pico.starts) > 1)
@@ -131,8 +124,8 @@ def test_a_hung_main_loop_ends_in_low_pins_and_then_in_a_reset(pico: Pico, host:
     assert abs((pico.starts[1] - hung_ns) / MS - WATCHDOG_MS) <= SLACK_MS
     pico.heal("eb1_main_progress")
     host.run(lambda: host.status("sessions") == 2, armed=False)
-    assert hello_of(host).reset_reason == ResetReason.WATCHDOG
-    assert hello_of(host).boot_nonce != before
+    assert host.hello().reset_reason == ResetReason.WATCHDOG
+    assert host.hello().boot_nonce != before
     host.reach("armed")
     host.run(lambda: pico.outputs() == DRIVEN, DRIVEN)
 
@@ -159,7 +152,7 @@ def test_every_start_has_another_nonce(built: Image) -> None:
         try:
             host = Host("pico", pace=pico)
             host.reach("ready", armed=False)
-            nonces.add(hello_of(host).boot_nonce)
+            nonces.add(host.hello().boot_nonce)
         finally:
             pico.end()
     assert len(nonces) == STARTS

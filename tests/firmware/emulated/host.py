@@ -20,6 +20,7 @@ from edge_agent.ports.serial_bridge import Line, SerialBridgePort
 from edge_agent.safety.devices.air_handler import ENVELOPE
 from edge_agent.safety.limits import Envelope
 from firmware_bridge.link import LinkSettings
+from firmware_bridge.messages import Hello
 from firmware_bridge.serial_port import SerialPort
 
 BAUD: Final = 115_200
@@ -78,6 +79,12 @@ class Host:
 
     def status(self, key: str) -> int | str:
         return self.port.status()[key]
+
+    def hello(self) -> Hello:
+        """What the board of the present session says of itself."""
+        device = self.port._link.device
+        assert device is not None
+        return device
 
     def round(self, counts: tuple[int, ...] = SAFE, *, armed: bool = True) -> None:
         """One round of a control loop."""

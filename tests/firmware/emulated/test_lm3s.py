@@ -174,9 +174,7 @@ def test_every_start_has_another_boot_nonce(lm3s: Image, tmp_path: Path) -> None
         host = Host(board.cable.host_path)
         for _ in range(3):
             host.reach("ready", armed=False)
-            device = host.port._link.device
-            assert device is not None
-            nonces.add(device.boot_nonce)
+            nonces.add(host.hello().boot_nonce)
             board.reset()
             host.reach("ident", armed=False)
         host.close()

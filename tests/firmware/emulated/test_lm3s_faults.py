@@ -38,13 +38,6 @@ def last_two(board: Board) -> tuple[Write, Write]:
     return writes[last], writes[last + 1]
 
 
-def told_reset_reason(host: Host) -> int:
-    """What the board of the present session says of its start."""
-    device = host.port._link.device
-    assert device is not None
-    return device.reset_reason
-
-
 @pytest.mark.parametrize("place", ["eb1_receive", "eb1_transmit", "eb1_main_progress", "uart_take"])
 def test_a_hung_main_loop_leaves_the_outputs_safe_by_the_interrupt(
     board: Board, host: Host, place: str
@@ -66,7 +59,7 @@ def test_the_watchdog_restarts_a_hung_board_and_the_host_can_arm_again(
     board.qmp.wait_for("RESET")
     board.heal()
     host.run(lambda: host.status("sessions") == 2, DRIVEN)
-    assert told_reset_reason(host) == ResetReason.WATCHDOG
+    assert host.hello().reset_reason == ResetReason.WATCHDOG
     host.reach("armed", DRIVEN)
 
 
@@ -88,7 +81,7 @@ def test_a_hang_with_the_timer_locked_out_ends_in_safe_outputs_by_the_watchdog(
     board.qmp.execute("system_reset")
     board.resume()
     host.run(lambda: host.status("sessions") == 2, armed=False)
-    assert told_reset_reason(host) == ResetReason.WATCHDOG
+    assert host.hello().reset_reason == ResetReason.WATCHDOG
     assert {write.outputs for write in board.writes()} == {SAFE}
 
 

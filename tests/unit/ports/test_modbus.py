@@ -233,6 +233,7 @@ def test_a_number_of_two_registers_is_never_torn_apart_by_the_longest_answer() -
         (section(timeout_s=0.0), "timeout_s", "0.01 to 10"),
         (section(period_s=0.001), "period_s", "0.01 to 3600"),
         (section(period_s=150.0), "period_s", "more often"),
+        (section(row("supply_temperature", 0, max_age_s=2), timeout_s=2), "timeout_s", "shorter"),
         (section(row("supply_temperature", 0), sensor=()), "sensor", "add a row"),
         (section(port=""), "port", "by-id"),
         (section(baud=12_345), "baud", "19200"),

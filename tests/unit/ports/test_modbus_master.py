@@ -145,7 +145,7 @@ def test_periods_that_were_missed_are_not_made_up_for() -> None:
         (115200, "even", 1, 1_750),
     ],
 )
-def test_a_request_waits_for_a_silence_of_three_and_a_half_characters(
+def test_a_request_follows_three_and_a_half_characters_after_the_answer(
     baud: int, parity: str, stop_bits: int, gap_us: int
 ) -> None:
     plan = plan_of(*TWINS, baud=baud, parity=parity, stop_bits=stop_bits)
@@ -155,6 +155,7 @@ def test_a_request_waits_for_a_silence_of_three_and_a_half_characters(
     assert master.due(plan.timeout_ns)
     answered_ns = plan.timeout_ns + 20 * MS
     assert master.receive(answered_ns, registers(7, 4, (1,)))
+    assert master.receive(answered_ns + plan.gap_ns - 1, b"\xff") == []  # does not put it off
     assert master.due(answered_ns + plan.gap_ns - 1) == b""
     assert master.due(answered_ns + plan.gap_ns)
 

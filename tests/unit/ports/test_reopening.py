@@ -65,7 +65,7 @@ def test_a_device_that_said_something_is_soon_looked_for_again(
     assert line.at(1000 * MS) is wire
     assert (line.fileno(), line.status()["fault"]) == (7, "")
     if is_well:
-        line.is_well()
+        line.reset_pause()
     line.lose(1000 * MS, PortLostError("hung up"))
     assert (wire.closed, line.fileno()) == (1, None)
     assert tries_at(line, wire, 1000, 2000) == [1000 + pause_ms]
