@@ -48,7 +48,7 @@ def measure(settings: Settings, clock: Clock, for_ns: int) -> list[Row]:
     rows = []
     for wishes in _setups(loop, priority):
         name = _name(wishes)
-        refused = [said for said in realtime.set_up(wishes).values() if "refused" in said]
+        refused = realtime.set_up(wishes).refused
         if refused:
             rows += [Row(what, name, refused[0]) for what in ("loop", "inference", "warmed")]
             continue
