@@ -52,12 +52,11 @@ def measure(settings: Settings, clock: Clock, for_ns: int) -> list[Row]:
         if refused:
             rows += [Row(what, name, refused[0]) for what in ("loop", "inference", "warmed")]
             continue
-        timing = (period_ns, for_ns)
         warming = Warming(model.warm, (loop.warm_before_us or _LEAD_US) * NS_PER_US, clock)
         rows += [
             Row("loop", name, wake_ups(clock, period_ns, for_ns)),
-            Row("inference", name, inferences(clock, timing, infer, None)),
-            Row("warmed", name, inferences(clock, timing, infer, warming)),
+            Row("inference", name, inferences(clock, period_ns, for_ns, infer, None)),
+            Row("warmed", name, inferences(clock, period_ns, for_ns, infer, warming)),
         ]
     # After the loop's rows: a child of a process of class SCHED_FIFO starts in the normal one.
     for wanted in (0, priority):
