@@ -83,17 +83,17 @@ def _cpus(wanted: tuple[int, ...]) -> tuple[tuple[int, ...], str]:
         os.sched_setaffinity(0, wanted)
     except (OSError, OverflowError) as error:
         why = error.strerror if isinstance(error, OSError) else error
-        return (), f"{_numbers(wanted)} refused: {why}"
+        return (), f"cpus {_numbers(wanted)} refused: {why}"
     granted = os.sched_getaffinity(0)
     left_out = set(wanted) - granted
-    why = f"{_numbers(left_out)} refused: not there, or not for this process" if left_out else ""
-    return tuple(sorted(granted)), why
+    why = f"cpus {_numbers(left_out)} refused: not there, or not for this process"
+    return tuple(sorted(granted)), why if left_out else ""
 
 
 def _memory(libc: ctypes.CDLL) -> tuple[bool, str]:
     if libc.mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT) == 0:
         return True, ""
-    return False, f"locking refused: {os.strerror(ctypes.get_errno())}"
+    return False, f"lock_memory refused: {os.strerror(ctypes.get_errno())}"
 
 
 def _scheduler(priority: int) -> tuple[int, str]:

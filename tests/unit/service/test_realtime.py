@@ -99,21 +99,21 @@ def test_what_the_next_run_would_inherit_is_given_back() -> None:
 
 def test_a_processor_that_is_not_there_is_refused_and_said() -> None:
     found = _set_up(cpus=(1023,))
-    assert found.said["cpus"].startswith("any (1023 refused: ")
+    assert found.said["cpus"].startswith("any (cpus 1023 refused: ")
     assert set(found.cpus) == os.sched_getaffinity(0)
 
 
 def test_of_two_processors_the_one_that_is_not_there_is_said() -> None:
     one = min(os.sched_getaffinity(0))
     found = _set_up(cpus=(one, 1023))
-    why = "1023 refused: not there, or not for this process"
+    why = "cpus 1023 refused: not there, or not for this process"
     assert (found.said["cpus"], found.cpus) == (f"{one} ({why})", [one])
     assert (found.granted, found.refused) == ([0, False, [one]], [why])
 
 
 def test_a_number_that_no_processor_can_have_is_refused_as_well() -> None:
     found = _set_up(cpus=(1 << 31,))
-    assert found.said["cpus"].startswith(f"any ({1 << 31} refused: ")
+    assert found.said["cpus"].startswith(f"any (cpus {1 << 31} refused: ")
     assert set(found.cpus) == os.sched_getaffinity(0)
 
 
@@ -124,10 +124,10 @@ def test_memory_is_locked_or_why_not_is_said() -> None:
         assert found.locked_kb > 10_000
     else:
         assert 0 <= limit < LOCK_ALL
-        assert found.said["memory"].startswith("not locked (locking refused: ")
+        assert found.said["memory"].startswith("not locked (lock_memory refused: ")
 
 
 def test_what_the_limit_forbids_is_not_locked() -> None:
     found = _set_up(lock=True, limit=1 << 16)
-    assert found.said["memory"].startswith("not locked (locking refused: ")
+    assert found.said["memory"].startswith("not locked (lock_memory refused: ")
     assert found.locked_kb == 0
