@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from edge_agent.app import load_model
 from edge_agent.app_realtime import wishes_of
-from edge_agent.config import LoopConfig, Settings
+from edge_agent.config import LoopConfig, Settings, warm_before_us_max
 from edge_agent.core.clock import NS_PER_S, NS_PER_US, Clock
 from edge_agent.inference.golden import load_golden
 from edge_agent.service import realtime
@@ -53,7 +53,7 @@ def measure(settings: Settings, clock: Clock, for_ns: int) -> list[Row]:
     for wishes in _setups(loop):
         granted = realtime.set_up(wishes)
         name, refused = _name(granted.wishes), granted.refused
-        warming = Warming(model.warm, (loop.warm_before_us or _LEAD_US) * NS_PER_US, clock)
+        warming = Warming(model.warm, lead_us(loop) * NS_PER_US, clock)
         rows += [
             Row("loop", name, wake_ups(clock, period_ns, for_ns), refused),
             Row("inference", name, inferences(clock, period_ns, for_ns, infer, None), refused),
@@ -64,6 +64,11 @@ def measure(settings: Settings, clock: Clock, for_ns: int) -> list[Row]:
         name = _name(realtime.Wishes(priority))
         rows.append(Row("cyclictest", name, cyclictest(priority, period_ns, for_ns)))
     return rows
+
+
+def lead_us(loop: LoopConfig) -> int:
+    """How long before a deadline the model is warmed: as configured, or what would be allowed."""
+    return loop.warm_before_us or min(_LEAD_US, warm_before_us_max(loop))
 
 
 def _priority(loop: LoopConfig) -> int:

@@ -324,8 +324,13 @@ def _check_loop(loop: LoopConfig) -> None:
     _check_warming(loop)
 
 
+def warm_before_us_max(loop: LoopConfig) -> int:
+    """Half a period."""
+    return round(_US_PER_S / loop.rate_hz / 2)
+
+
 def _check_warming(loop: LoopConfig) -> None:
-    most_us = round(_US_PER_S / loop.rate_hz / 2)
+    most_us = warm_before_us_max(loop)
     if loop.warm_before_us and not 50 <= loop.warm_before_us <= most_us:
         raise ConfigError(
             f"{loop.warm_before_us} is out of range",

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.app_latency import lead_us
 from edge_agent.cli import main
+from edge_agent.config import LoopConfig
 
 ROOT = Path(__file__).parents[2]
 ONE = min(os.sched_getaffinity(0))
@@ -84,6 +86,18 @@ def test_cyclictest_runs_on_the_processors_of_before(tmp_path: Path) -> None:
     cpus = f"{os.sched_getaffinity(0)}"
     wanted = [f"cyclictest\t{name}\t{cpus}" for name in ("normal", "SCHED_FIFO 50")]
     assert done.stdout.splitlines()[-2:] == wanted
+
+
+@pytest.mark.parametrize(
+    ("loop", "lead"),
+    [
+        (LoopConfig(rate_hz=10.0), 1000),
+        (LoopConfig(rate_hz=1000.0), 500),
+        (LoopConfig(rate_hz=10.0, warm_before_us=3000), 3000),
+    ],
+)
+def test_the_model_is_warmed_as_the_configuration_would_allow(loop: LoopConfig, lead: int) -> None:
+    assert lead_us(loop) == lead
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "601"])
