@@ -8,9 +8,11 @@ of the machine, and a share of them (PSS) changes with whoever else runs.
 """
 
 from pathlib import Path
+from typing import Final
 
 from bench.processes import memory_kb
 
+MB: Final = 1_000_000
 _OWN = ("RssAnon", "RssShmem", "VmSwap")
 
 

@@ -85,18 +85,13 @@ def play_together(days: Sequence[Day], folder: Path) -> list[Played]:
 
 def play(day: Day, folder: Path) -> Played:
     """Run everything under `folder`, an empty one; TransientError when a part does not start."""
-    link, state = folder / "mcu", folder / "state"
+    state = folder / "state"
     with ExitStack() as stack:
         broker = stack.enter_context(Mosquitto(folder))
-        config = write_config(day, link, broker.port)
-        board = ["-m", "edge_agent.sim.mcu_process", "--device", DEVICE, "--link", str(link)]
-        mcu = stack.enter_context(Process(board))
-        wait_for(link.exists, "the microcontroller's port")
-        where = ["--config", str(config), "--state-dir", str(state)]
-        control = stack.enter_context(Process([*_AGENT, "run", "--arm", *where]))
-        wait_for(lambda: is_ready(ask(state)), "broker, gateway, control and device together")
+        mcu, control = start_agent(stack, day, folder, broker.port)
         fed = _feed(day, broker.port, stack)
         wait_for(lambda: _all_taken(ask(state), fed["cells_sent"]), "the last reading")
+        where = ["--config", str(folder / "agent.toml"), "--state-dir", str(state)]
         status = stack.enter_context(Process([*_AGENT, "status", "--json", *where]))
         _, document = status.finish(_READY_WITHIN_S)
         control.signal(signal.SIGTERM)
@@ -105,6 +100,30 @@ def play(day: Day, folder: Path) -> Played:
         _, last_word = mcu.finish(_STOP_WITHIN_S)
     ticks, damage = _recorded(state / "recordings")
     return Played(day, fed, json.loads(document), exit_code, json.loads(last_word), ticks, damage)
+
+
+def start_agent(
+    stack: ExitStack, day: Day, folder: Path, broker_port: int, sections: str = ""
+) -> tuple[Process, Process]:
+    """The microcontroller, which obeys lines, and an armed agent with its state in `folder`, both
+    ready; `sections` are added to its configuration."""
+    link, state = folder / "mcu", folder / "state"
+    config = write_config(day, link, broker_port)
+    with config.open("a", encoding="utf-8") as file:
+        file.write(sections)
+    board = ["-m", "edge_agent.sim.mcu_process", "--device", DEVICE, "--link", str(link)]
+    mcu = stack.enter_context(Process([*board, "--control"]))
+    wait_for(link.exists, "the microcontroller's port")
+    where = ["--config", str(config), "--state-dir", str(state)]
+    agent = stack.enter_context(Process([*_AGENT, "run", "--arm", *where]))
+    wait_for(lambda: is_ready(ask(state)), "broker, gateway, control and device together")
+    return mcu, agent
+
+
+def feeder(day: Day, broker_port: int) -> Process:
+    """Plays the whole log to the broker."""
+    words = ["feed", str(day.log), "--map", str(day.mapping), "--speed", str(day.speed)]
+    return Process([*_AGENT, *words, "--broker", f"127.0.0.1:{broker_port}"])
 
 
 def write_config(day: Day, port: Path, broker_port: int) -> Path:
@@ -135,10 +154,7 @@ def write_config(day: Day, port: Path, broker_port: int) -> Path:
 
 def _feed(day: Day, broker_port: int, stack: ExitStack) -> dict[str, Any]:
     """Play the whole log; the feeder's own account of it."""
-    words = ["feed", str(day.log), "--map", str(day.mapping), "--speed", str(day.speed)]
-    feeder = Process([*_AGENT, *words, "--broker", f"127.0.0.1:{broker_port}"])
-    stack.enter_context(feeder)
-    code, printed = feeder.finish(86_400.0)
+    code, printed = stack.enter_context(feeder(day, broker_port)).finish(86_400.0)
     if code:
         raise TransientError(f"exit {code}: {printed}", where=f"edge-agent feed {day.log}")
     account: dict[str, Any] = json.loads(printed)
@@ -155,8 +171,8 @@ def ask(state: Path) -> dict[str, Any]:
 
 def report(status: dict[str, Any]) -> dict[str, Any]:
     """The gateway's counters in a status document."""
-    report: dict[str, Any] = status.get("gateway", {}).get("report", {})
-    return report
+    counters: dict[str, Any] = status.get("gateway", {}).get("report", {})
+    return counters
 
 
 def is_ready(status: dict[str, Any]) -> bool:

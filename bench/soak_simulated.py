@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from bench.census import named, of_folder, of_process
+from bench.census import MB, named, of_folder, of_process
 from bench.growth import Kind, Rule, Sample
 from edge_agent.app import load_model
 from edge_agent.app_sim import SimRequest, parts_of
@@ -26,7 +26,6 @@ from edge_agent.sim.run import PERIOD_NS, SimOptions, simulate
 _S_PER_HOUR: Final = 3600
 _S_PER_SAMPLE: Final = 60
 _TICKS_PER_SAMPLE: Final = _S_PER_SAMPLE * NS_PER_S // PERIOD_NS
-_MB: Final = 1_000_000
 # Small, so that a recording is closed every four minutes and the oldest goes after half an hour.
 RECORDING: Final = RecordingConfig(segment_mb_max=1, total_mb_max=8)
 RULES: Final = (
@@ -35,7 +34,7 @@ RULES: Final = (
     Rule("simulation.threads", Kind.STEADY, 0),
     Rule("simulation.descriptors", Kind.STEADY, 0),
     Rule("recordings.files", Kind.STEADY, 0),
-    Rule("recordings.bytes", Kind.CAPPED, RECORDING.total_mb_max * _MB),
+    Rule("recordings.bytes", Kind.CAPPED, RECORDING.total_mb_max * MB),
 )
 
 

@@ -16,14 +16,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
-from bench.census import named, of_folder, of_process
+from bench.census import MB, named, of_folder, of_process
 from bench.growth import Kind, Rule, Sample
 from bench.keyring import KID, write_keyring
 from bench.mosquitto import Mosquitto, free_port
 from bench.plane import PAUSE_S
-from bench.processes import Process
 from bench.real_day import MAX_AGE_ROWS, days_of
-from bench.real_day_run import DEVICE, ask, is_ready, report, wait_for, write_config
+from bench.real_day_run import ask, feeder, report, start_agent, wait_for
 from edge_agent.client import ClientOptions, DeviceClient, NoAnswerError
 from edge_agent.core.errors import TransientError
 from edge_agent.gateway.journal import FINISHED_KEPT
@@ -37,7 +36,6 @@ _S_PER_HOUR: Final = 3600.0
 _STOP_WITHIN_S: Final = 60.0
 _ANSWER_WITHIN_S: Final = 30.0
 _ID: Final = "soak"
-_MB: Final = 1_000_000
 _SEGMENT_MB, _TOTAL_MB = 1, 4  # full within a quarter of an hour
 # Commands, their answers and telemetry that wait for a broker; SQLite's own logs beside them.
 _WAITING_MB: Final = 1
@@ -65,8 +63,8 @@ RULES: Final = (
         )
     ),
     Rule("other.files", Kind.STEADY, 0),
-    Rule("outbox.bytes", Kind.CAPPED, _OUTBOX_MB * _MB),
-    Rule("recordings.bytes", Kind.CAPPED, _TOTAL_MB * _MB),
+    Rule("outbox.bytes", Kind.CAPPED, _OUTBOX_MB * MB),
+    Rule("recordings.bytes", Kind.CAPPED, _TOTAL_MB * MB),
     Rule("recordings.files", Kind.CAPPED, _TOTAL_MB // _SEGMENT_MB),
 )
 
@@ -87,7 +85,7 @@ def run(hours: float, folder: Path, tell: Callable[[Sample], None]) -> Soaked:
     with Site(folder, max(_DAY_HOURS, _DAY_HOURS / hours)) as site:
         site.fill()
         start_s, number = time.monotonic(), 0
-        while (at_s := time.monotonic() - start_s) < hours * _S_PER_HOUR:
+        while time.monotonic() - start_s < hours * _S_PER_HOUR:
             number += 1
             site.feed_until(start_s + hours * _S_PER_HOUR * number / SAMPLES)
             at_s = time.monotonic() - start_s
@@ -113,22 +111,15 @@ class Site:
         self.outcomes: Counter[str] = Counter()
         self._broker = self._stack.enter_context(Mosquitto(folder))
         with self._stack:
-            link = folder / "mcu"
-            board = ["-m", "edge_agent.sim.mcu_process", "--device", DEVICE, "--link", str(link)]
-            self._mcu = self._stack.enter_context(Process([*board, "--control"]))
-            wait_for(link.exists, "the microcontroller's port")
-            config = write_config(self._day, link, self._broker.port)
             keyring, secret = write_keyring(folder, _ID)
-            config.write_text(config.read_text("utf-8") + self._sections(keyring), "utf-8")
-            where = ["--config", str(config), "--state-dir", str(self._state)]
-            agent = ["-m", "edge_agent", "run", "--arm", *where]
-            self._agent = self._stack.enter_context(Process(agent))
-            self._feeder = self._feed()
+            self._mcu, self._agent = start_agent(
+                self._stack, self._day, folder, self._broker.port, self._sections(keyring)
+            )
+            self._feeder = self._stack.enter_context(feeder(self._day, self._broker.port))
             options = ClientOptions(
                 host=self._broker.host, port=self._broker.port, device=_ID, kid=KID, secret=secret
             )
             self._client = self._stack.enter_context(DeviceClient(options))
-            wait_for(lambda: is_ready(ask(self._state)), "broker, gateway, control and device")
             self._client.wait_online(_ANSWER_WITHIN_S)
             self._gateway_pid = self._agent.child_pid()
             self._stack = self._stack.pop_all()
@@ -139,15 +130,13 @@ class Site:
     def __exit__(
         self, _kind: type[BaseException] | None, _e: BaseException | None, _t: TracebackType | None
     ) -> None:
-        self._feeder.end()
         self._stack.close()
 
     def feed_until(self, at_s: float) -> None:
         """Let the day be played, again when it is over, until `time.monotonic()` is `at_s`."""
         while time.monotonic() < at_s:
             if not self._feeder.alive():
-                self._feeder.end()
-                self._feeder = self._feed()
+                self._feeder = self._stack.enter_context(feeder(self._day, self._broker.port))
             self._client.hear(min(1.0, max(0.0, at_s - time.monotonic())))
 
     def figures(self) -> dict[str, int]:
@@ -200,12 +189,6 @@ class Site:
             return self._client.command("ping", within_s=1.0).st == "done"
         except NoAnswerError:
             return False
-
-    def _feed(self) -> Process:
-        words = ["feed", str(self._day.log), "--map", str(self._day.mapping)]
-        words += ["--speed", str(self._day.speed)]
-        broker = f"{self._broker.host}:{self._broker.port}"
-        return Process(["-m", "edge_agent", *words, "--broker", broker])
 
     def visit(self) -> None:
         """Read `/metrics` as a collector does."""

@@ -236,7 +236,7 @@ def _control(
     warming = warming_of(settings, model, clock)
     granted = realtime.set_up(wishes_of(config.loop))
     facts: dict[str, Any] = {"boot": boot, "version": __version__, "safe_mode": safe_mode}
-    facts |= {"hashes": hashes, "realtime": granted, "upgrade": rolled_back()}
+    facts |= {"hashes": hashes, "realtime": granted.facts, "upgrade": rolled_back()}
     children = {"gateway_process": ChildProcess(gateway_command)} if gateway_command else {}
     _stop_on_signals(operator, (*children.values(), notifier))
     own: dict[str, Reporting] = {"service": notifier, "log": log}

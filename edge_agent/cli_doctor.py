@@ -119,5 +119,6 @@ def _latency(arguments: argparse.Namespace) -> int:
     for row in rows:
         figures = row.lateness
         text = figures if isinstance(figures, str) else "".join(f"{f:>8}" for f in figures)
-        print(f"{row.what:<12}{row.scheduler:<{width}}{text}")
+        but = f"  ({'; '.join(row.not_granted)})" if row.not_granted else ""
+        print(f"{row.what:<12}{row.scheduler:<{width}}{text}{but}")
     return EXIT_OK

@@ -39,6 +39,7 @@ _BAUD_RATES = (
 _SILENCE_MS = (40, 500)
 _LINE_BAUD_RATES = (1200, 2400, 4800, *_BAUD_RATES)  # sensors are slow; NMEA 0183 is 4800
 _US_PER_S = 1_000_000
+_CPUS_MAX = 1024  # more than any board has, and what a mask of the C library's holds
 DEFAULT_PATH = Path("/etc/edge-agent/agent.toml")
 
 
@@ -313,17 +314,23 @@ def _check_loop(loop: LoopConfig) -> None:
             where="loop.realtime_priority",
             fix="choose 1 to 80, or 0 for the normal scheduler",
         )
-    if len(set(loop.cpus)) != len(loop.cpus) or any(cpu < 0 for cpu in loop.cpus):
+    cpus = set(loop.cpus)
+    if len(cpus) != len(loop.cpus) or not cpus <= set(range(_CPUS_MAX)):
         raise ConfigError(
             f"{list(loop.cpus)} are no processors",
             where="loop.cpus",
-            fix="choose numbers from 0, each once; `nproc` says how many there are",
+            fix=f"choose from 0 to {_CPUS_MAX - 1}, each once; `nproc` says how many there are",
         )
     _check_warming(loop)
 
 
+def warm_before_us_max(loop: LoopConfig) -> int:
+    """Half a period."""
+    return round(_US_PER_S / loop.rate_hz / 2)
+
+
 def _check_warming(loop: LoopConfig) -> None:
-    most_us = round(_US_PER_S / loop.rate_hz / 2)
+    most_us = warm_before_us_max(loop)
     if loop.warm_before_us and not 50 <= loop.warm_before_us <= most_us:
         raise ConfigError(
             f"{loop.warm_before_us} is out of range",

@@ -32,41 +32,54 @@ class Lateness(NamedTuple):
 
 def wake_ups(clock: Clock, period_ns: int, for_ns: int) -> Lateness:
     """Sleep to one deadline after the other, as the loop does; takes `for_ns`."""
-    late_ns: list[int] = []
-    missed = 0
-    deadline_ns = clock.now_ns() + period_ns
-    end_ns = deadline_ns + for_ns
-    while deadline_ns < end_ns:
-        clock.sleep_until_ns(deadline_ns)
-        late_ns.append(clock.now_ns() - deadline_ns)
-        skipped = late_ns[-1] // period_ns
-        missed += skipped
-        deadline_ns += (1 + skipped) * period_ns
-    return of_lateness(late_ns, missed)
+    return _paced(
+        clock, period_ns, for_ns, lambda _: None, lambda deadline_ns: clock.now_ns() - deadline_ns
+    )
 
 
 def inferences(
-    clock: Clock, timing: tuple[int, int], infer: Callable[[], object], warming: Warming | None
+    clock: Clock,
+    period_ns: int,
+    for_ns: int,
+    infer: Callable[[], object],
+    warming: Warming | None,
 ) -> Lateness:
-    """How long `infer` takes at each deadline, after a warming run or without; `timing` is the
-    period and how long to go on, in ns."""
-    period_ns, for_ns = timing
-    took_ns: list[int] = []
+    """How long `infer` takes at each deadline, after a warming run or without."""
+
+    def warm(deadline_ns: int) -> None:
+        if warming is not None:
+            clock.sleep_until_ns(deadline_ns - warming.lead_ns)
+            warming.run_before(deadline_ns)
+
+    def took_ns(_: int) -> int:
+        start_ns = clock.now_ns()
+        infer()
+        return clock.now_ns() - start_ns
+
+    return _paced(clock, period_ns, for_ns, warm, took_ns)
+
+
+def _paced(
+    clock: Clock,
+    period_ns: int,
+    for_ns: int,
+    before: Callable[[int], None],
+    at: Callable[[int], int],
+) -> Lateness:
+    """`before` each absolute deadline, then, woken by it, what is measured `at` it, in ns. Those
+    that have passed are left out and counted."""
+    found_ns: list[int] = []
     missed = 0
     deadline_ns = clock.now_ns() + period_ns
     end_ns = deadline_ns + for_ns
     while deadline_ns < end_ns:
-        if warming is not None:
-            clock.sleep_until_ns(deadline_ns - warming.lead_ns)
-            warming.run_before(deadline_ns)
+        before(deadline_ns)
         clock.sleep_until_ns(deadline_ns)
-        start_ns = clock.now_ns()
-        infer()
-        took_ns.append(clock.now_ns() - start_ns)
+        found_ns.append(at(deadline_ns))
         skipped = (clock.now_ns() - deadline_ns) // period_ns
         missed += skipped
         deadline_ns += (1 + skipped) * period_ns
-    return of_lateness(took_ns, missed)
+    return of_lateness(found_ns, missed)
 
 
 def of_lateness(late_ns: list[int], missed: int) -> Lateness:

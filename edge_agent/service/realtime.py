@@ -29,20 +29,33 @@ class Wishes(NamedTuple):
     cpus: tuple[int, ...] = ()  # to run on; empty: any
 
 
-def set_up(wishes: Wishes) -> dict[str, str]:
-    """Prepare the calling process; returns what was achieved, by name, for `status`."""
+class Granted(NamedTuple):
+    """What came of the wishes."""
+
+    wishes: Wishes  # those that were granted
+    refused: tuple[str, ...]  # the others, each with the reason
+    facts: dict[str, str]  # all of it by name, for `status`
+
+
+def set_up(wishes: Wishes) -> Granted:
+    """Prepare the calling process, as far as the system grants it."""
     gc.collect()
     gc.freeze()
     gc.disable()
     libc = ctypes.CDLL(None, use_errno=True)
     slack = libc.prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)
-    return {
+    priority, no_class = _scheduler(wishes.priority)
+    locked, no_lock = _memory(libc) if wishes.lock_memory else (False, "")
+    cpus, no_cpus = _cpus(wishes.cpus)
+    facts = {
         "garbage_collector": "frozen",
         "timer_slack": "1 ns" if slack == 0 else os.strerror(ctypes.get_errno()),
-        "scheduler": _scheduler(wishes.priority),
-        "cpus": _cpus(wishes.cpus),
-        "memory": _memory(libc) if wishes.lock_memory else "not locked",
+        "scheduler": _words(f"SCHED_FIFO {priority}" if priority else "normal", no_class),
+        "cpus": _words(_numbers(cpus) or "any", no_cpus),
+        "memory": _words("locked on fault" if locked else "not locked", no_lock),
     }
+    refused = tuple(filter(None, (no_class, no_cpus, no_lock)))
+    return Granted(Wishes(priority, locked, cpus), refused, facts)
 
 
 def give_back(cpus: Collection[int]) -> None:
@@ -53,31 +66,43 @@ def give_back(cpus: Collection[int]) -> None:
     os.sched_setaffinity(0, cpus)
 
 
-def _cpus(wanted: tuple[int, ...]) -> str:
-    """The processors' numbers. A gateway that is started as a child runs on the same ones."""
+def _words(granted: str, refused: str) -> str:
+    return f"{granted} ({refused})" if refused else granted
+
+
+def _numbers(cpus: Collection[int]) -> str:
+    return ",".join(map(str, sorted(cpus)))
+
+
+def _cpus(wanted: tuple[int, ...]) -> tuple[tuple[int, ...], str]:
+    """Which it runs on, none for any; a gateway that is started as a child runs on the same ones.
+    The kernel leaves out what it does not have, and refuses only when nothing is left."""
     if not wanted:
-        return "any"
-    words = ",".join(map(str, sorted(wanted)))
+        return (), ""
     try:
         os.sched_setaffinity(0, wanted)
-    except OSError as error:
-        return f"any ({words} refused: {error.strerror})"
-    return words
+    except (OSError, OverflowError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        return (), f"cpus {_numbers(wanted)} refused: {why}"
+    granted = os.sched_getaffinity(0)
+    left_out = set(wanted) - granted
+    why = f"cpus {_numbers(left_out)} refused: not there, or not for this process"
+    return tuple(sorted(granted)), why if left_out else ""
 
 
-def _memory(libc: ctypes.CDLL) -> str:
+def _memory(libc: ctypes.CDLL) -> tuple[bool, str]:
     if libc.mlockall(_MCL_CURRENT | _MCL_FUTURE | _MCL_ONFAULT) == 0:
-        return "locked on fault"
-    return f"not locked (refused: {os.strerror(ctypes.get_errno())})"
+        return True, ""
+    return False, f"lock_memory refused: {os.strerror(ctypes.get_errno())}"
 
 
-def _scheduler(priority: int) -> str:
+def _scheduler(priority: int) -> tuple[int, str]:
     if priority == 0:
-        return "normal"
+        return 0, ""
     try:
         # Not for children: a gateway of the same class would make the tick wait for it.
         policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
         os.sched_setscheduler(0, policy, os.sched_param(priority))
     except OSError as error:
-        return f"normal (SCHED_FIFO {priority} refused: {error.strerror})"
-    return f"SCHED_FIFO {priority}"
+        return 0, f"SCHED_FIFO {priority} refused: {error.strerror}"
+    return priority, ""

@@ -90,6 +90,8 @@ def test_a_complete_real_configuration_is_accepted(tmp_path: Path) -> None:
         ("[loop]\nrealtime_priority = 99", ["loop.realtime_priority", "1 to 80"]),
         ("[loop]\ncpus = [0, 0]", ["loop.cpus", "each once"]),
         ("[loop]\ncpus = [-1]", ["loop.cpus", "from 0"]),
+        ("[loop]\ncpus = [1024]", ["loop.cpus", "0 to 1023"]),
+        ("[loop]\ncpus = [2147483648]", ["loop.cpus", "0 to 1023"]),
         ("[loop]\nwarm_before_us = 49", ["loop.warm_before_us", "50 to 50000"]),
         ("[loop]\nrate_hz = 200.0\nwarm_before_us = 2501", ["loop.warm_before_us", "50 to 2500"]),
         (

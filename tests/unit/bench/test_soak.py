@@ -7,6 +7,8 @@ import pytest
 
 from bench import soak, soak_simulated, soak_site
 from bench.growth import Sample
+from bench.processes import Process
+from edge_agent.client import DeviceClient, NoAnswerError
 
 pytestmark = pytest.mark.xdist_group("bench")
 
@@ -36,3 +38,24 @@ def test_the_real_part_commands_disturbs_and_ends_in_good_order(
     assert {rule.name for rule in soak_site.RULES} <= told[-1].figures.keys()
     assert told[-1].figures["control.own_kb"] > 10_000
     assert set(soak.FACTS) <= soaked.status.keys()
+
+
+def test_a_site_that_does_not_come_up_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Process] = []
+    begin = Process.__init__
+
+    def kept(process: Process, arguments: list[str]) -> None:
+        begin(process, arguments)
+        started.append(process)
+
+    def offline(_client: DeviceClient, _within_s: float) -> None:
+        raise NoAnswerError("nobody")
+
+    monkeypatch.setattr(Process, "__init__", kept)
+    monkeypatch.setattr(DeviceClient, "wait_online", offline)
+    with TemporaryDirectory(prefix="soak-") as folder, pytest.raises(NoAnswerError):
+        soak_site.Site(Path(folder), 24.0)
+    left = [process.pid for process in started if process.alive()]
+    for process in started:
+        process.end()
+    assert (len(started), left) == (3, [])  # the board, the agent, the feeder

@@ -57,16 +57,16 @@ def test_an_inference_is_timed_from_its_own_start_and_a_warming_run_is_not() -> 
         clock.advance_ns(4 * US)
         hot = True
 
-    cold = inferences(clock, (100 * US, 1000 * US), infer, None)
+    cold = inferences(clock, 100 * US, 1000 * US, infer, None)
     assert cold == Lateness(p50_us=6, p99_us=6, max_us=6, missed=0)
     clock.wake_ups = 5  # on time from now on
-    warmed = inferences(clock, (100 * US, 1000 * US), infer, Warming(warm, 20 * US, clock))
+    warmed = inferences(clock, 100 * US, 1000 * US, infer, Warming(warm, 20 * US, clock))
     assert warmed == Lateness(p50_us=2, p99_us=2, max_us=2, missed=0)
 
 
 def test_deadlines_that_an_inference_took_are_missed() -> None:
     clock = ManualClock()
-    found = inferences(clock, (10 * US, 100 * US), lambda: clock.advance_ns(25 * US), None)
+    found = inferences(clock, 10 * US, 100 * US, lambda: clock.advance_ns(25 * US), None)
     assert found == Lateness(p50_us=25, p99_us=25, max_us=25, missed=8)
 
 
