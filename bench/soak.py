@@ -11,6 +11,7 @@ Owns: the arguments, the order, and the table. Must not: measure or judge.
 
 import argparse
 import json
+import math
 import multiprocessing
 import sys
 import tempfile
@@ -22,7 +23,7 @@ from typing import Any
 from bench import soak_simulated, soak_site
 from bench.growth import Finding, Sample, judge
 from bench.report import machine
-from edge_agent.core.errors import EXIT_OK, EXIT_TRANSIENT, EdgeAgentError
+from edge_agent.core.errors import EXIT_OK, EXIT_TRANSIENT, ConfigError, EdgeAgentError
 
 FACTS = (
     *("recording.records", "recording.segments", "mqtt.connects", "sessions"),
@@ -33,17 +34,28 @@ _NUMBERS = ("first_third", "last_third", "found", "at_most")
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Whether the agent grows.")
-    parser.add_argument("--hours", type=float, default=1.0, help="real ones")
-    parser.add_argument("--simulated-hours", type=float, default=8.0, help="at least 0.2, or 0")
+    parser.add_argument("--hours", type=float, default=1.0, help="real ones, from 1, or 0")
+    parser.add_argument("--simulated-hours", type=float, default=8.0, help="from 2, or 0")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     arguments = parser.parse_args(argv)
     try:
+        _check("--hours", arguments.hours, soak_site.HOURS_MIN)
+        _check("--simulated-hours", arguments.simulated_hours, soak_simulated.HOURS_MIN)
         found = measure(arguments.hours, arguments.simulated_hours)
     except EdgeAgentError as error:
         print(f"soak: {error}", file=sys.stderr)
         return error.exit_code
     print(json.dumps(found, indent=2) if arguments.json else table(found))
     return EXIT_TRANSIENT if any(part["problems"] for part in found["parts"]) else EXIT_OK
+
+
+def _check(option: str, hours: float, least: float) -> None:
+    if hours and not least <= hours < math.inf:
+        raise ConfigError(
+            f"{hours:g} hours give too few samples to judge by",
+            where=option,
+            fix=f"choose at least {least:g}, or 0 to leave this part out",
+        )
 
 
 def measure(hours: float, simulated_hours: float) -> dict[str, Any]:
@@ -68,7 +80,7 @@ def _simulated(hours: float, folder: Path) -> dict[str, Any]:
 
 def _real(hours: float, folder: Path) -> dict[str, Any]:
     done = soak_site.run(hours, folder, _tell)
-    lost = done.status.get("recording.records_lost", 0)
+    lost = done.status["recording.records_lost"]
     problems = [f"{lost} records lost"] if lost else []
     problems += [f"the stop ended with exit code {done.exit_code}"] if done.exit_code else []
     facts = {name: done.status[name] for name in FACTS}

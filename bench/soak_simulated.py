@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from bench.census import MB, named, of_folder, of_process
-from bench.growth import Kind, Rule, Sample
+from bench.growth import SAMPLES_MIN, Kind, Rule, Sample
 from edge_agent.app import load_model
 from edge_agent.app_sim import SimRequest, parts_of
 from edge_agent.config import Config, RecordingConfig, settings_of
@@ -25,6 +25,7 @@ from edge_agent.sim.run import PERIOD_NS, SimOptions, simulate
 
 _S_PER_HOUR: Final = 3600
 _S_PER_SAMPLE: Final = 60
+HOURS_MIN: Final = SAMPLES_MIN * _S_PER_SAMPLE / _S_PER_HOUR
 _TICKS_PER_SAMPLE: Final = _S_PER_SAMPLE * NS_PER_S // PERIOD_NS
 # Small, so that a recording is closed every four minutes and the oldest goes after half an hour.
 RECORDING: Final = RecordingConfig(segment_mb_max=1, total_mb_max=8)

@@ -28,6 +28,7 @@ from edge_agent.core.errors import TransientError
 from edge_agent.gateway.journal import FINISHED_KEPT
 
 SAMPLES: Final = 120
+HOURS_MIN: Final = 0.05  # in less, what is done between the samples leaves no time for enough
 _DISTURB_EVERY: Final = 12  # samples
 _DISTURB_FIRST: Final = 6  # so that the last is not just before the stop
 _AWAY_S: Final = 2.0
@@ -98,6 +99,14 @@ def run(hours: float, folder: Path, tell: Callable[[Sample], None]) -> Soaked:
                 site.command(number)
         status, exit_code = site.finish()
     return Soaked(samples, site.outcomes, status, exit_code)
+
+
+def said(status: dict[str, Any]) -> dict[str, Any]:
+    """The counters of the line and of the gateway; TransientError when there are none."""
+    counters = report(status)
+    if not counters:
+        raise TransientError("no report of the gateway", where="edge-agent status")
+    return {**status.get("control", {}).get("serial", {}), **counters}
 
 
 class Site:
@@ -179,10 +188,10 @@ class Site:
 
     def finish(self) -> tuple[dict[str, Any], int]:
         """The last status, and the exit code of a stop in good order."""
-        status = ask(self._state)
+        status = said(ask(self._state))
         self._agent.signal(signal.SIGTERM)
         exit_code, _ = self._agent.finish(_STOP_WITHIN_S)
-        return {**status.get("control", {}).get("serial", {}), **report(status)}, exit_code
+        return status, exit_code
 
     def _answers(self) -> bool:
         try:

@@ -28,6 +28,7 @@ from firmware_bridge.serial_port import SerialPort
 
 RETRY_NS = 100 * NS_PER_MS
 SETTLE_NS = 200 * NS_PER_MS
+_TRIP_TIMES = ("p50_us", "p99_us", "max_us")
 _SUBSET_CHANNELS_MAX = 12  # 4096 subsets: a tenth of a second
 _FIXES: Mapping[int | None, str] = {
     errno.ENOENT: "plug it in; `edge-agent bridge info` lists the ports of this machine",
@@ -95,6 +96,13 @@ class CountedLine:
     def write(self, data: bytes) -> bool:
         self.bytes_sent += len(data)
         return self._port.write(data)
+
+    @property
+    def low_latency(self) -> str:
+        return self._port.low_latency
+
+    def ask_low_latency(self, wanted: bool) -> str:
+        return self._port.ask_low_latency(wanted)
 
     def flush_output(self) -> None:
         self._port.flush_output()
@@ -273,9 +281,15 @@ class Monitor:
 
 
 def bench(line: CountedLine, clock: Clock, wait_s: float, for_s: float) -> dict[str, Any]:
-    """Round trips, then the telemetry of a session that is not armed, `for_s` seconds each."""
+    """Round trips, as the port was opened and then without low latency, then the telemetry of a
+    session that is not armed, `for_s` seconds each."""
     hello = identify(line, clock, wait_s)
-    document = _round_trips(line, clock, for_s)
+    document = {"low_latency": line.low_latency, **_round_trips(line, clock, for_s)}
+    if line.low_latency == "on":  # else the driver does not leave the choice
+        line.ask_low_latency(False)
+        slower = _round_trips(line, clock, for_s)
+        line.ask_low_latency(True)
+        document |= {f"{name}_without_low_latency": slower[name] for name in _TRIP_TIMES}
     monitor = Monitor(line, hello, clock)
     first = monitor.watch(SETTLE_NS)  # what an earlier session left on the line is no error
     heard = monitor.watch(round(for_s * NS_PER_S))

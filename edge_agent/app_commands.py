@@ -30,7 +30,7 @@ from edge_agent.gateway.plane_settings import PlaneSettings
 from edge_agent.ports.command_relay import CommandRelay
 from edge_agent.service.keeper import Keeper
 from edge_agent.service.keyring_file import KeyringSource, KeyringWatch
-from edge_agent.service.private_file import read_credential
+from edge_agent.service.private_file import CREDENTIALS, read_credential
 
 _CREDENTIAL = "keyring"
 _DESIRED_FILE = "desired.bin"
@@ -220,7 +220,7 @@ def keyring_source(
     plane: PlaneSettings, environment: Mapping[str, str], state_dir: Path
 ) -> KeyringSource:
     """`keyring_file`, or the systemd credential; ConfigError when there is neither."""
-    folder = environment.get("CREDENTIALS_DIRECTORY", "")
+    folder = environment.get(CREDENTIALS, "")
     if not plane.keyring_file and not folder:
         raise ConfigError(
             "no keyring",

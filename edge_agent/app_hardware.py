@@ -57,7 +57,7 @@ def serial_bridge(settings: Settings, serial: SerialConfig) -> SerialBridgePort:
     """The port of the configured microcontroller; ConfigError when its key cannot be had."""
     port = SerialBridgePort(
         serial.port,
-        partial(SerialPort, serial.port, serial.baud),
+        partial(SerialPort, serial.port, serial.baud, low_latency=serial.low_latency),
         settings.compiled,
         serial.sensors,
         lambda: secrets.randbits(_NONCE_BITS),

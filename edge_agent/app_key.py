@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edge_agent.config import SerialConfig
 from edge_agent.core.errors import ConfigError
-from edge_agent.service.private_file import read_credential, read_private
+from edge_agent.service.private_file import CREDENTIALS, read_credential, read_private
 from firmware_bridge.keyed import KEY_SIZE
 
 
@@ -19,7 +19,7 @@ def serial_key(serial: SerialConfig, environment: Mapping[str, str]) -> bytes | 
         return read_key(Path(serial.key_file))
     if not serial.key_credential:
         return None
-    folder = environment.get("CREDENTIALS_DIRECTORY", "")
+    folder = environment.get(CREDENTIALS, "")
     if not folder:
         raise ConfigError(
             "the service has no credentials",

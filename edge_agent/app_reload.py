@@ -12,6 +12,8 @@ import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from edge_agent.app_check import check, check_gateway
 from edge_agent.app_gateway import ask_status
 from edge_agent.config import Settings, socket_path
@@ -19,6 +21,7 @@ from edge_agent.core.clock import NS_PER_MS, NS_PER_S, Clock
 from edge_agent.core.errors import ConfigError, PortError, TransientError
 from edge_agent.gateway.control_socket import peer_pid
 from edge_agent.service.again import AGAIN
+from edge_agent.service.private_file import CREDENTIALS
 
 _LOOK_EVERY_NS = 200 * NS_PER_MS
 Found = TypeVar("Found")
@@ -59,8 +62,36 @@ def reload(load: Callable[[], Settings], clock: Clock) -> str:
 def _tried(load: Callable[[], Settings]) -> Settings:
     """What it says, if all that a start would load can be loaded."""
     settings = _kept_if_bad(load)
-    _kept_if_bad(lambda: check(settings))
+    folder = os.environ.get(CREDENTIALS)
+    if folder is None or os.access(folder, os.R_OK | os.X_OK):
+        _kept_if_bad(lambda: check(settings))
+    else:
+        running = ask_status(settings)["control"]
+        _kept_if_bad(lambda: check(without_credentials(settings, running)))
     return settings
+
+
+def without_credentials(settings: Settings, running: dict[str, Any]) -> Settings:
+    """What can be tried where systemd hides them, as 252 does from the command of ExecReload. The
+    process that runs has those that it uses, and keeps them; ConfigError for a use that is new."""
+    config = settings.config
+    plane, serial = config.plane, config.serial
+    if plane is not None and not plane.keyring_file:
+        _used_already("plane", used="commands" in running)
+        plane = None
+    if serial is not None and serial.key_credential:
+        _used_already("serial.key_credential", used=bool(running["serial"]["keyed"]))
+        serial = replace(serial, key_credential="")
+    return replace(settings, config=replace(config, plane=plane, serial=serial))
+
+
+def _used_already(key: str, *, used: bool) -> None:
+    if not used:
+        raise ConfigError(
+            "needs a credential, which is not in use yet and cannot be tried",
+            where=key,
+            fix="edge-agent check, as the agent's user, then systemctl restart edge-agent",
+        )
 
 
 def _kept_if_bad(step: Callable[[], Found]) -> Found:

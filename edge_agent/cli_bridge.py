@@ -71,8 +71,9 @@ def add_bridge(verbs: Verbs) -> None:
         group,
         "bench",
         "round-trip time and frame rate",
-        "Asks who is there, again as soon as it is answered, and prints the round-trip times; then"
-        " counts telemetry in a session that is not armed.",
+        "Asks who is there, again as soon as it is answered, and prints the round-trip times, also"
+        " without low latency where the driver leaves the choice; then counts"
+        " telemetry in a session that is not armed.",
     )
     bench.add_argument("port", metavar="PORT", help="such as /dev/ttyACM0")
     bench.add_argument(
@@ -80,7 +81,7 @@ def add_bridge(verbs: Verbs) -> None:
         type=float,
         default=3.0,
         metavar="S",
-        help="seconds for each of the two (default: %(default)s)",
+        help="seconds for each part (default: %(default)s)",
     )
     bench.set_defaults(verb=_bench)
 
@@ -261,7 +262,7 @@ def _bench(arguments: argparse.Namespace) -> int:
         print_json(document, indent=None)
     else:
         for name, value in document.items():
-            print(f"{name.replace('_', ' '):<26} {value}")
+            print(f"{name.replace('_', ' '):<28} {value}")
     return EXIT_OK
 
 

@@ -66,12 +66,14 @@ class ModelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class SerialConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[serial]`: the microcontroller and which sensor channels it reports, in its order. With
     `key_file`, or the systemd credential `key_credential`, every frame is proved with its key.
-    Without telemetry for `silence_ms` the link counts as lost."""
+    Without telemetry for `silence_ms` the link counts as lost. `low_latency`: the driver is not
+    to wait for more bytes before it passes some on."""
 
     port: str
     baud: int = 115200
     sensors: tuple[str, ...] = ()
     silence_ms: int = 100
+    low_latency: bool = True
     key_file: str = ""
     key_credential: str = ""
 

@@ -53,11 +53,14 @@ EIGHT_N_ONE: Final = Framing()
 
 
 class SerialPort:
-    """An open port. Closed by `close`, by leaving a `with` block, and by any loss."""
+    """An open port. Closed by `close` and by any loss."""
 
-    def __init__(self, path: str, baud: int, framing: Framing = EIGHT_N_ONE) -> None:
+    def __init__(
+        self, path: str, baud: int, framing: Framing = EIGHT_N_ONE, *, low_latency: bool = True
+    ) -> None:
         """Open `path` at `baud` bit/s; discards what the driver had queued. A character that
         arrives with the wrong parity is passed on: a checksum over the message sees more.
+        `low_latency` is as in `ask_low_latency`, and a driver may refuse it.
 
         Raises WireValueError for a baud rate the system has no constant for, PortUnavailableError
         when the device is absent, busy, not permitted or not a tty.
@@ -66,6 +69,7 @@ class SerialPort:
         if speed is None or baud == 0:
             raise WireValueError(f"{baud} is not a standard baud rate")
         self.path = path
+        self.low_latency = ""
         self.dropped_writes = 0
         self._unsent = b""
         self._fd = -1
@@ -73,6 +77,7 @@ class SerialPort:
             self._fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
             self._claim()
             self._set_raw(speed, framing)
+            self.ask_low_latency(low_latency)
         except (OSError, termios.error) as error:
             self.close()
             raise PortUnavailableError(f"{path}: {error}") from error
@@ -118,6 +123,24 @@ class SerialPort:
         except (termios.error, ValueError) as error:  # ValueError: closed, the descriptor is -1
             raise self._lost(str(error)) from error
 
+    def ask_low_latency(self, wanted: bool) -> str:
+        """Whether the driver is to pass on bytes at once, or may wait for more (16 ms on some
+        adapters). What it then does, as in `low_latency`: on, off, or why nobody can tell."""
+        settings = bytearray(_SERIAL_STRUCT_SIZE)
+        try:
+            fcntl.ioctl(self._fd, termios.TIOCGSERIAL, settings)
+            (flags,) = _SERIAL_FLAGS.unpack_from(settings)
+            flags = flags | _ASYNC_LOW_LATENCY if wanted else flags & ~_ASYNC_LOW_LATENCY
+            _SERIAL_FLAGS.pack_into(settings, 0, flags)
+            fcntl.ioctl(self._fd, termios.TIOCSSERIAL, settings)
+            fcntl.ioctl(self._fd, termios.TIOCGSERIAL, settings)
+        except OSError as error:  # not every driver knows the request
+            self.low_latency = f"the driver cannot: {error.strerror}"
+        else:
+            (flags,) = _SERIAL_FLAGS.unpack_from(settings)
+            self.low_latency = "on" if flags & _ASYNC_LOW_LATENCY else "off"
+        return self.low_latency
+
     def close(self) -> None:
         """Close; harmless when already closed."""
         if self._fd >= 0:
@@ -146,16 +169,6 @@ class SerialPort:
         attributes = [0, 0, control, 0, speed, speed, characters]
         termios.tcsetattr(self._fd, termios.TCSANOW, attributes)
         termios.tcflush(self._fd, termios.TCIOFLUSH)
-        self._set_low_latency()
-
-    def _set_low_latency(self) -> None:
-        """Ask the driver not to wait for more bytes (16 ms on some adapters)."""
-        settings = bytearray(_SERIAL_STRUCT_SIZE)
-        with contextlib.suppress(OSError):  # not every driver knows the request
-            fcntl.ioctl(self._fd, termios.TIOCGSERIAL, settings)
-            (flags,) = _SERIAL_FLAGS.unpack_from(settings)
-            _SERIAL_FLAGS.pack_into(settings, 0, flags | _ASYNC_LOW_LATENCY)
-            fcntl.ioctl(self._fd, termios.TIOCSSERIAL, settings)
 
     def _read_once(self) -> bytes:
         try:

@@ -46,6 +46,10 @@ class Line(Protocol):
     Every method raises `SerialFaultError` when the line is lost, and none of them blocks.
     """
 
+    @property
+    def low_latency(self) -> str:
+        """Whether what arrives is passed on at once, in words."""
+
     def fileno(self) -> int | None:
         """Readable when `read` has something; None when it cannot be waited for."""
 
@@ -84,11 +88,13 @@ class SerialBridgePort:
         self._actuator_channels = tuple(range(first, first + len(envelope.actuators)))
         self._telemetry: Telemetry | None = None
         self._dropped_writes = 0
+        self._keyed = False
 
     def use_link(self, settings: LinkSettings, key: bytes | None) -> None:
         """Before the first `poll`: wait as `settings` say, and with `key` prove every frame with
         it and take no other."""
         self._link = Link(self._identity, settings, key)
+        self._keyed = key is not None
 
     def poll(self, now_ns: int) -> list[Reading]:
         """The newest telemetry as Readings stamped `now_ns`; [] when nothing came.
@@ -126,6 +132,8 @@ class SerialBridgePort:
         line = self._line.status()
         return {
             "path": line["path"],
+            "low_latency": "" if self._line.line is None else self._line.line.low_latency,
+            "keyed": int(self._keyed),
             "state": self._link.state.value,
             "fault": line["fault"] if refusal is None else str(refusal),
             "device_state": "" if telemetry is None else DeviceState(telemetry.state).name,

@@ -10,6 +10,7 @@ from typing import Final
 
 from edge_agent.core.errors import ConfigError
 
+CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"  # where systemd says that it has put them
 # systemd 256 gives a service its credentials by an access list, and the mask of such a list stands
 # where the bits of the group do: there, read for the "group" is read for the service.
 _NOBODY_ELSE: Final = 0o077

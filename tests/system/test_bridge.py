@@ -147,8 +147,29 @@ def test_bench_measures_round_trips_and_telemetry(
     assert 0 < document["p50_us"] <= document["p99_us"] <= document["max_us"]
     assert (document["bad_frames"], document["telemetry_frames_missed"]) == (0, 0)
     assert 30 < document["telemetry_frames_per_s"] < 70
+    assert document["low_latency"].startswith("the driver cannot: ")
+    assert not [name for name in document if name.endswith("without_low_latency")]
     code, out, _ = run(capsys, "bench", device.port, "--duration", 0.1)
-    assert out.splitlines()[0].startswith("round trips ")
+    assert out.splitlines()[1].startswith("round trips ")
+
+
+def test_bench_says_what_low_latency_buys_where_the_driver_leaves_the_choice(
+    device: Device, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pty's driver does not: it is played, and what was asked of it is kept."""
+    asked: list[bool] = []
+
+    def ask(port: SerialPort, wanted: bool) -> str:
+        asked.append(wanted)
+        port.low_latency = "on" if wanted else "off"
+        return port.low_latency
+
+    monkeypatch.setattr(SerialPort, "ask_low_latency", ask)
+    code, out, _ = run(capsys, "bench", device.port, "--duration", 0.2, "--json")
+    document = json.loads(out)
+    assert (code, document["low_latency"]) == (EXIT_OK, "on")
+    assert 0 < document["p50_us_without_low_latency"] <= document["max_us_without_low_latency"]
+    assert asked == [True, False, True]
 
 
 @pytest.fixture

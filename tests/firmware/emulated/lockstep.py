@@ -27,6 +27,8 @@ class SocketLine:
     """Both directions of a line. What one end wrote the other can read at once; a pty's bytes
     may wait for a worker of the kernel."""
 
+    low_latency = "on"
+
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.chardev = f"socket,path={folder}/line,server=off"

@@ -64,6 +64,7 @@ class Pico:
         self.starts: list[float] = []
         self.lost = 0  # bytes that one of the board's FIFOs had no room for
         self.baud = 0
+        self.low_latency = "on"
         self.live(0)
 
     def live(self, nanoseconds: int, **more: Any) -> None:

@@ -6,9 +6,10 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from bench import soak, soak_simulated, soak_site
-from bench.growth import Sample
+from bench.growth import SAMPLES_MIN, Sample
 from bench.processes import Process
 from edge_agent.client import DeviceClient, NoAnswerError
+from edge_agent.core.errors import EXIT_CONFIG, TransientError
 
 pytestmark = pytest.mark.xdist_group("bench")
 
@@ -59,3 +60,31 @@ def test_a_site_that_does_not_come_up_leaves_no_process(monkeypatch: pytest.Monk
     for process in started:
         process.end()
     assert (len(started), left) == (3, [])  # the board, the agent, the feeder
+
+
+@pytest.mark.parametrize("option", ["--hours", "--simulated-hours"])
+@pytest.mark.parametrize("hours", ["0.04", "-1", "nan", "inf"])
+def test_hours_that_give_too_few_samples_are_refused_before_the_run(
+    option: str, hours: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert soak.main(["--hours=0", "--simulated-hours=0", f"{option}={hours}"]) == EXIT_CONFIG
+    assert f"{option}: {float(hours):g} hours" in (told := capsys.readouterr().err)
+    assert "fix: choose at least 0." in told
+
+
+def test_a_shortest_run_is_just_long_enough_to_judge() -> None:
+    (part,) = soak.measure(0.0, soak_simulated.HOURS_MIN)["parts"]
+    assert part["rows"]
+
+
+def test_a_missing_figure_does_not_count_as_none_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    status = dict.fromkeys(soak.FACTS, 0)
+    samples = [Sample(n, {r.name: 0 for r in soak_site.RULES}) for n in range(SAMPLES_MIN)]
+    soaked = soak_site.Soaked(samples, {}, status, 0)
+    monkeypatch.setattr(soak_site, "run", lambda *_: soaked)
+    with pytest.raises(KeyError, match="records_lost"):
+        soak.measure(1.0, 0.0)
+    with pytest.raises(TransientError, match="no report of the gateway"):
+        soak_site.said({})

@@ -5,6 +5,7 @@ import os
 import pty
 import select
 import termios
+import time
 import tty
 from collections.abc import Iterator
 from pathlib import Path
@@ -168,12 +169,19 @@ def test_a_message_that_finds_no_room_is_dropped_whole(cable: tuple[int, str]) -
 
 
 def _fill(descriptor: int) -> None:
-    size = 4096
+    """Until there is no room, and none after a moment: a worker of the kernel may make some."""
+    while _wrote(descriptor):
+        time.sleep(0.02)
+
+
+def _wrote(descriptor: int) -> int:
+    size, written = 4096, 0
     while size:
         try:
-            os.write(descriptor, b"x" * size)
+            written += os.write(descriptor, b"x" * size)
         except BlockingIOError:
             size //= 2
+    return written
 
 
 def _drain(master: int) -> bytes:
@@ -183,26 +191,50 @@ def _drain(master: int) -> bytes:
     return received
 
 
-def test_a_real_serial_line_is_marked_exclusive_and_low_latency(
+def test_a_real_serial_line_is_marked_exclusive_and_has_low_latency_or_not(
     cable: tuple[int, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No pty answers these requests, so the kernel's part is played here."""
-    asked: list[tuple[int, bytes]] = []
+    asked: list[int] = []
+    kept = bytearray(72)
 
     def ioctl(_: int, request: int, data: bytearray | int = 0) -> int:
-        asked.append((request, bytes(data)))
+        asked.append(request)
+        if request == termios.TIOCSSERIAL:
+            kept[:] = bytes(data)
+        elif request == termios.TIOCGSERIAL:
+            assert isinstance(data, bytearray)
+            data[:] = kept
         return 0
 
     monkeypatch.setattr(fcntl, "ioctl", ioctl)
     monkeypatch.setattr(os, "major", lambda _: 4)
-    SerialPort(cable[1], BAUD).close()
-    requests = [request for request, _ in asked]
+    others, low_latency = 1 << 28 | 1 << 4, 1 << 13
+    kept[16:20] = others.to_bytes(4, "little")
+    with_it = SerialPort(cable[1], BAUD)
     asks_exclusive = 0x8004_5440
-    assert requests == [
-        *(asks_exclusive, termios.TIOCEXCL, termios.TIOCGSERIAL, termios.TIOCSSERIAL),
-    ]
-    flags = int.from_bytes(asked[3][1][16:20], "little")
-    assert flags & 1 << 13
+    assert asked[:3] == [asks_exclusive, termios.TIOCEXCL, termios.TIOCGSERIAL]
+    assert int.from_bytes(kept[16:20], "little") == others | low_latency
+    assert with_it.low_latency == "on"
+    with_it.close()
+    # It stays with the driver when a port is closed: without it is also a request.
+    without = SerialPort(cable[1], BAUD, low_latency=False)
+    assert int.from_bytes(kept[16:20], "little") == others
+    assert (without.low_latency, without.ask_low_latency(True)) == ("off", "on")
+    monkeypatch.setattr(fcntl, "ioctl", _of_a_driver_that_ignores_it)
+    assert without.ask_low_latency(True) == without.low_latency == "off"
+    without.close()
+
+
+def _of_a_driver_that_ignores_it(_: int, __: int, data: bytearray) -> int:
+    data[:] = bytes(len(data))
+    return 0
+
+
+def test_a_driver_that_knows_no_low_latency_is_told(cable: tuple[int, str]) -> None:
+    port = SerialPort(cable[1], BAUD)
+    assert port.low_latency == "the driver cannot: Inappropriate ioctl for device"
+    port.close()
 
 
 def test_a_port_that_another_program_claimed_is_busy_for_the_superuser_too(

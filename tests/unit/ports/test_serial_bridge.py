@@ -98,12 +98,13 @@ def test_an_absent_device_is_silence_with_backoff_and_is_found_later(rig: Rig) -
     for _ in range(500):
         assert rig.tick(ARMED) == []
     status = rig.port.status()
-    assert status["state"] == "closed"
+    assert (status["state"], status["low_latency"]) == ("closed", "")
     assert "No such file" in str(status["fault"])
     assert 5 <= int(status["open_failures"]) <= 12  # 10 s with doubling waits
     rig.terminal.plug()
     rig.until("armed")
     assert rig.port.status()["fault"] == ""
+    assert str(rig.port.status()["low_latency"]).startswith("the driver cannot: ")
 
 
 def test_unplugging_and_replugging_is_survived_without_a_restart(rig: Rig) -> None:
