@@ -9,7 +9,7 @@ where a start would (`--arm`), and not if it was not driving before.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
@@ -61,37 +61,23 @@ def reload(load: Callable[[], Settings], clock: Clock) -> str:
 
 def _tried(load: Callable[[], Settings]) -> Settings:
     """What it says, if all that a start would load can be loaded."""
-    settings = _kept_if_bad(load)
-    folder = os.environ.get(CREDENTIALS)
-    if folder is None or os.access(folder, os.R_OK | os.X_OK):
-        _kept_if_bad(lambda: check(settings))
-    else:
-        running = ask_status(settings)["control"]
-        _kept_if_bad(lambda: check(without_credentials(settings, running)))
+    settings = tried = _kept_if_bad(load)
+    if not os.access(os.environ.get(CREDENTIALS, ""), os.R_OK | os.X_OK):
+        tried = without_credentials(settings, _control(settings))
+    _kept_if_bad(lambda: check(tried))
     return settings
 
 
-def without_credentials(settings: Settings, running: dict[str, Any]) -> Settings:
-    """What can be tried where systemd hides them, as 252 does from the command of ExecReload. The
-    process that runs has those that it uses, and keeps them; ConfigError for a use that is new."""
-    config = settings.config
-    plane, serial = config.plane, config.serial
-    if plane is not None and not plane.keyring_file:
-        _used_already("plane", used="commands" in running)
+def without_credentials(settings: Settings, running: Mapping[str, Any]) -> Settings:
+    """What can be tried where systemd hides them: from the command of ExecReload 252 hides the
+    folder, 257 its name too. The process that runs has those that it uses, and keeps them; one
+    whose use is new would need a restart, and is missed as any that is not there."""
+    plane, serial = settings.config.plane, settings.config.serial
+    if plane is not None and not plane.keyring_file and "commands" in running:
         plane = None
-    if serial is not None and serial.key_credential:
-        _used_already("serial.key_credential", used=bool(running["serial"]["keyed"]))
+    if serial is not None and serial.key_credential and running.get("serial", {}).get("keyed"):
         serial = replace(serial, key_credential="")
-    return replace(settings, config=replace(config, plane=plane, serial=serial))
-
-
-def _used_already(key: str, *, used: bool) -> None:
-    if not used:
-        raise ConfigError(
-            "needs a credential, which is not in use yet and cannot be tried",
-            where=key,
-            fix="edge-agent check, as the agent's user, then systemctl restart edge-agent",
-        )
+    return replace(settings, config=replace(settings.config, plane=plane, serial=serial))
 
 
 def _kept_if_bad(step: Callable[[], Found]) -> Found:

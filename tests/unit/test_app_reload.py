@@ -23,6 +23,12 @@ def test_what_the_running_agent_uses_is_left_out() -> None:
     assert tried.serial == SerialConfig(port="p", sensors=SENSORS)
 
 
+def test_what_it_does_not_use_is_tried() -> None:
+    settings = _settings(key_credential="bridge")
+    for running in ({}, {"serial": {"keyed": 0}}):
+        assert without_credentials(settings, running) == settings
+
+
 def test_files_are_tried_as_ever() -> None:
     settings = _settings(key_file="k", keyring_file="f")
     assert without_credentials(settings, {}) == settings
