@@ -59,17 +59,22 @@ def until(condition: Callable[[], object], what: str, within_s: float = 30.0) ->
 class Board:
     """The machine, from its first boot to the end of the checks."""
 
+    link = LINK  # what the agent opens
+    mcu_link = LINK  # what the simulated microcontroller is behind
+    drop_ins: Mapping[str, str] = DROP_INS
+
     def __init__(self) -> None:
         self.pins = OUT / f"pins-{os.getpid()}-{time.monotonic_ns()}.log"
         self._mcu: subprocess.Popen[str]
         self._feeding = threading.Event()
-        for path, text in DROP_INS.items():
+        for path, text in self.drop_ins.items():
             Path(path).parent.mkdir(exist_ok=True)
             Path(path).write_text(text, encoding="utf-8")
         Path("/etc/default/edge-agent").write_text("EDGE_AGENT_RUN_OPTIONS=--arm\n", "utf-8")
         self.configure()
         run("systemctl", "daemon-reload")
         self._start_mcu()
+        self.give_port()
         run("systemctl", "start", "mosquitto")
         self.peer: MqttPeer
         until(self._peer_connects, "a broker")
@@ -77,7 +82,7 @@ class Board:
 
     def configure(self, more: str = "", instead: str | None = None) -> None:
         """The configuration of a real machine; `more` goes on top."""
-        text = more + agent_config(BROKER_PORT, LINK) if instead is None else instead
+        text = more + agent_config(BROKER_PORT, self.link) if instead is None else instead
         CONFIG.write_text(text, encoding="utf-8")
         CONFIG.chmod(0o640)
         shutil.chown(CONFIG, "root", "edge-agent")
@@ -85,13 +90,12 @@ class Board:
     # ---- the microcontroller ----
 
     def _start_mcu(self) -> None:
-        LINK.parent.mkdir(exist_ok=True)
+        self.mcu_link.parent.mkdir(exist_ok=True)
         command = [sys.executable, "-m", "edge_agent.sim.mcu_process", "--device", "air-handler"]
-        command += ["--link", str(LINK), "--log", str(self.pins), "--control"]
+        command += ["--link", str(self.mcu_link), "--log", str(self.pins), "--control"]
         self._mcu = subprocess.Popen(command, stdin=subprocess.PIPE, text=True)
-        self._give_port()
 
-    def _give_port(self) -> None:
+    def give_port(self) -> None:
         """As udev gives a real one: to the group of serial ports."""
         until(LINK.exists, "a serial port")
         shutil.chown(LINK, "root", "dialout")
@@ -103,7 +107,7 @@ class Board:
 
     def replug(self) -> None:
         self._tell_mcu("replug")
-        self._give_port()
+        self.give_port()
 
     def _tell_mcu(self, word: str) -> None:
         assert self._mcu.stdin is not None

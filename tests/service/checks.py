@@ -50,10 +50,15 @@ def main() -> int:
     return run_checks(FIRST, SECOND, (CONTROL, GATEWAY))
 
 
-def run_checks(first: Sequence[Check], second: Sequence[Check], units: Sequence[str]) -> int:
+def run_checks(
+    first: Sequence[Check],
+    second: Sequence[Check],
+    units: Sequence[str],
+    kind: type[Board] = Board,
+) -> int:
     """Those of this boot, each with its line; the first boot does not end by itself."""
     booted_before = (OUT / "in-mid-run").exists()
-    board = Board()
+    board = kind()
     with (OUT / "checks.log").open("a", buffering=1, encoding="utf-8") as log:
         for check in second if booted_before else first:
             log.write(verdict(check, board))

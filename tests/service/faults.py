@@ -9,7 +9,7 @@ import stat
 import time
 from pathlib import Path
 
-from tests.service.board import CONFIG, CONTROL, GATEWAY, LINK, PROGRAM, STATE, Board, run, until
+from tests.service.board import CONFIG, CONTROL, GATEWAY, PROGRAM, STATE, Board, run, until
 
 # The longest dead man that any firmware may have, and what this simulated one may come late on a
 # machine that does other things as well.
@@ -237,5 +237,5 @@ def it_comes_back_after_a_power_cut(board: Board) -> str:
     assert run(PROGRAM, "status"), "status does not answer"
     run("systemctl", "stop", CONTROL)
     assert board.is_safe()
-    assert LINK.exists()
+    assert board.link.exists()
     return f"armed and active again by itself, {count} recordings kept"

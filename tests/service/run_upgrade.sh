@@ -13,9 +13,10 @@ OUT="$BUILD/upgrade-out"
 MACHINE=edge-agent-upgrade
 DEBS="$ROOT/opt/checks/debs"
 . tests/debian.sh
+. tests/service/installed.sh
 . tests/service/container.sh
 mkdir -p "$BUILD"
-debian_base "$SUITE"
+debian_base
 
 first="$(ls -t build/deb/edge-autonomy_*_"$(dpkg --print-architecture)".deb | head -n 1)"
 VERSION="$(dpkg-deb --field "$first" Version)"
@@ -49,11 +50,4 @@ variant 2.2-refuses program-only "$RUN sys.exit(78)"
 variant 2.3-crashes-later full "$RUN import os, threading; threading.Timer(6, os.abort).start()"
 rm -rf "$tree"
 
-trap end EXIT
-boot edge-agent-upgrade-checks.service
-until_gone_or "$OUT/in-mid-run"
-end # as a power cut does
-boot edge-agent-upgrade-checks.service
-until_gone_or "$OUT/done"
-end
-verdict
+check_both_boots edge-agent-upgrade-checks.service
