@@ -25,7 +25,7 @@ DEVICE_LIBRARY := firmware_bridge/device/targets/host/libeb1.so
 GUARDED := edge_agent/safety/*,firmware_bridge/*
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test link-faults plane-faults plane-netfaults differential prove bench model mutate lint format types unit coverage lock clean system-packages firmware pico bench-link corrupt fuzz fuzz-plane test-arm64 soak test-service test-clusters deb test-deb test-upgrade test-container
+.PHONY: help sim test link-faults plane-faults plane-netfaults differential prove bench model mutate lint format types unit coverage lock clean system-packages firmware pico bench-link corrupt fuzz fuzz-plane test-arm64 soak test-service test-machine test-clusters deb test-deb test-upgrade test-container
 
 help:  ## this list
 	@echo "edge-autonomy: a quantized model holds a real machine inside a hard-coded envelope"
@@ -87,6 +87,10 @@ test-arm64: $(VENV)/.test $(DEVICE_LIBRARY)  ## the agent on an emulated Raspber
 test-service: $(VENV)/.test  ## the units on a real systemd in a container: what dies, hangs, fills up (root, 6 minutes)
 	@bash .ci/system-packages service
 	bash tests/service/run.sh
+
+test-machine: $(VENV)/.test  ## the units on a whole machine, emulated: every limit enforced, USB, power cut (root, 8 minutes)
+	@bash .ci/system-packages machine
+	bash tests/service/run_machine.sh
 
 soak: system-packages $(VENV)/.test $(DEVICE_LIBRARY)  ## HOURS=1 of the real processes and SIMULATED_HOURS=8: nothing grows
 	PYTHONPATH=. nice $(BIN)/python bench/soak.py --hours $(HOURS) --simulated-hours $(SIMULATED_HOURS)

@@ -17,7 +17,6 @@ from types import MappingProxyType
 from tests.service.board import Board, run, until
 
 _GADGET = Path("/dev/ttyGS0")
-_CABLE = Path("/sys/class/udc/dummy_udc.0/soft_connect")
 # What an Arduino Mega says of itself, for the udev rules.
 _IDENTITY = ("idVendor=0x2341", "idProduct=0x0042", "iSerialNumber=checks")
 
@@ -30,18 +29,16 @@ class UsbBoard(Board):
     drop_ins: Mapping[str, str] = MappingProxyType({})
 
     def give_port(self) -> None:
+        """Nothing is plugged in yet."""
         run("modprobe", "dummy_hcd")
-        run("modprobe", "g_serial", *_IDENTITY)
-        until(_GADGET.exists, "the gadget's end")
         threading.Thread(target=carry, args=(_GADGET, self.mcu_link), daemon=True).start()
-        until(self.link.exists, "a name by udev")
 
     def unplug(self) -> None:
-        _CABLE.write_text("disconnect", "ascii")
+        run("modprobe", "--remove", "g_serial")
         until(lambda: not self.link.exists(), "the port is gone")
 
     def replug(self) -> None:
-        _CABLE.write_text("connect", "ascii")
+        run("modprobe", "g_serial", *_IDENTITY)
         until(self.link.exists, "a name by udev")
 
 
