@@ -88,7 +88,7 @@ test-service: $(VENV)/.test  ## the units on a real systemd in a container: what
 	@bash .ci/system-packages service
 	bash tests/service/run.sh
 
-test-machine: $(VENV)/.test  ## the units on a whole machine, emulated: every limit enforced, USB, power cut (root, 8 minutes)
+test-machine: $(VENV)/.test  ## the units on a whole machine, emulated: every limit enforced, USB, power cut (root, 6 minutes, two processors to itself)
 	@bash .ci/system-packages machine
 	bash tests/service/run_machine.sh
 
