@@ -66,6 +66,13 @@ def test_a_new_file_has_the_newest_schema_and_is_its_owners_alone(path: Path) ->
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_a_file_that_grows_does_not_fill_memory(path: Path) -> None:
+    database = open_database(path, [ONE])
+    (cache_kib,) = database.execute("PRAGMA cache_size").fetchone()
+    assert cache_kib == -256  # negative: KiB, not pages
+    database.close()
+
+
 def test_an_older_file_is_brought_up_to_date_with_what_is_in_it(path: Path) -> None:
     database = open_database(path, (ONE,))
     database.execute("INSERT INTO notes VALUES ('a')")
