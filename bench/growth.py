@@ -2,7 +2,8 @@
 
 Owns: the method. Must not: measure anything; see `census.py` and `soak.py`.
 
-The first quarter of a run is left out: buffers, windows and arenas fill in it. Of the rest,
+The first half of a run is left out: buffers, windows, arenas and the interpreter's own caches fill
+in it, in a real hour for 40 minutes. Of the rest,
 
 - SLOPE, for memory: the median of the slopes between all pairs of samples (Theil and Sen), an
   hour; a few odd samples, or a third of them, change nothing. More than `most` an hour is growth.
@@ -17,9 +18,9 @@ from statistics import median
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-_WARM_UP: Final = 0.25
+_WARM_UP: Final = 0.5
 _S_PER_HOUR: Final = 3600.0
-SAMPLES_MIN: Final = 12  # three of the warm-up, and three in each third of the rest
+SAMPLES_MIN: Final = 18  # three in each third of what is not left out
 
 
 class Sample(NamedTuple):

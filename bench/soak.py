@@ -34,8 +34,8 @@ _NUMBERS = ("first_third", "last_third", "found", "at_most")
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Whether the agent grows.")
-    parser.add_argument("--hours", type=float, default=1.0, help="real ones, from 1, or 0")
-    parser.add_argument("--simulated-hours", type=float, default=8.0, help="from 2, or 0")
+    parser.add_argument("--hours", type=float, default=1.0, help="real ones, 1 to judge by, or 0")
+    parser.add_argument("--simulated-hours", type=float, default=8.0, help="8 to judge by, or 0")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     arguments = parser.parse_args(argv)
     try:

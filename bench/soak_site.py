@@ -58,7 +58,7 @@ RULES: Final = (
         rule
         for process in ("control", "gateway")
         for rule in (
-            Rule(f"{process}.own_kb", Kind.SLOPE, 256),
+            Rule(f"{process}.own_kb", Kind.SLOPE, 128),
             Rule(f"{process}.threads", Kind.STEADY, 0),
             Rule(f"{process}.descriptors", Kind.STEADY, 0),
         )
