@@ -33,6 +33,8 @@ _DISTURB_EVERY: Final = 12  # samples
 _DISTURB_FIRST: Final = 6  # so that the last is not just before the stop
 _AWAY_S: Final = 2.0
 _DAY_HOURS: Final = 24.0
+# Memory grows in the hours in which the unit runs: the half that is judged is a day like the first.
+_DAYS: Final = 2
 _S_PER_HOUR: Final = 3600.0
 _STOP_WITHIN_S: Final = 60.0
 _ANSWER_WITHIN_S: Final = 30.0
@@ -83,7 +85,7 @@ def run(hours: float, folder: Path, tell: Callable[[Sample], None]) -> Soaked:
     """Start everything in `folder`, an empty one; a sample after each of `SAMPLES` equal parts of
     the time, and something done to the agent after each sample."""
     samples: list[Sample] = []
-    with Site(folder, max(_DAY_HOURS, _DAY_HOURS / hours)) as site:
+    with Site(folder, max(_DAYS * _DAY_HOURS, _DAY_HOURS / hours)) as site:
         site.fill()
         start_s, number = time.monotonic(), 0
         while time.monotonic() - start_s < hours * _S_PER_HOUR:
