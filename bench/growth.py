@@ -3,7 +3,7 @@
 Owns: the method. Must not: measure anything; see `census.py` and `soak.py`.
 
 The first half of a run is left out: buffers, windows, arenas and the interpreter's own caches fill
-in it, in a real hour for 40 minutes. Of the rest,
+in it. Of the rest,
 
 - SLOPE, for memory: the median of the slopes between all pairs of samples (Theil and Sen), an
   hour; a few odd samples, or a third of them, change nothing. More than `most` an hour is growth.

@@ -19,11 +19,7 @@ from edge_agent.app_commands import open_commands
 from edge_agent.app_hardware import hardware_of
 from edge_agent.app_realtime import wishes_of
 from edge_agent.app_safe_mode import inherited_trip, is_safe_mode
-from edge_agent.config import (
-    Settings,
-    socket_path,
-    state_folder,
-)
+from edge_agent.config import Settings, socket_path, state_folder
 from edge_agent.core.clock import NS_PER_S, NS_PER_US, Clock, SystemClock
 from edge_agent.core.errors import EXIT_OK, EXIT_TRANSIENT, ConfigError, EdgeAgentError, ModelError
 from edge_agent.core.ipc import Welcome
