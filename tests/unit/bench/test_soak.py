@@ -32,8 +32,7 @@ def test_the_real_part_commands_disturbs_and_ends_in_good_order(
         soaked = soak_site.run(0.005, Path(folder), told.append)
     assert soaked.exit_code == 0
     assert soaked.samples == told
-    assert len(told) > SAMPLES_MIN
-    assert soaked.outcomes["ping done"] >= 1
+    assert soaked.outcomes["ping done"] >= 1  # what the ninth sample is followed by
     assert soaked.status["mqtt.connects"] >= 2  # the broker was killed once, at least
     assert soaked.status["recording.records_lost"] == 0
     assert {rule.name for rule in soak_site.RULES} <= told[-1].figures.keys()
