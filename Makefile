@@ -25,7 +25,7 @@ DEVICE_LIBRARY := firmware_bridge/device/targets/host/libeb1.so
 GUARDED := edge_agent/safety/*,firmware_bridge/*
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test link-faults plane-faults plane-netfaults differential prove bench model mutate lint format types unit coverage lock clean system-packages firmware pico bench-link corrupt fuzz fuzz-plane test-arm64 soak test-service test-machine test-clusters deb test-deb test-upgrade test-container
+.PHONY: help sim test link-faults plane-faults plane-netfaults differential prove bench model mutate lint format types unit coverage lock clean system-packages foreign-packages firmware pico bench-link corrupt fuzz fuzz-plane test-arm64 soak test-service test-machine test-clusters deb test-deb test-upgrade test-container
 
 help:  ## this list
 	@echo "edge-autonomy: a quantized model holds a real machine inside a hard-coded envelope"
@@ -88,9 +88,9 @@ test-service: $(VENV)/.test  ## the units on a real systemd in a container: what
 	@bash .ci/system-packages service
 	bash tests/service/run.sh
 
-test-machine: $(VENV)/.test  ## the units on a whole machine, emulated: every limit enforced, USB, power cut (root, 6 minutes, two processors to itself)
+test-machine: $(VENV)/.test foreign-packages deb  ## ARCH=amd64|arm64: the package on a whole machine, emulated: every limit enforced, USB, power cut (root, 6 minutes, two processors to itself)
 	@bash .ci/system-packages machine
-	bash tests/service/run_machine.sh
+	bash tests/service/run_machine.sh $(ARCH)
 
 soak: system-packages $(VENV)/.test $(DEVICE_LIBRARY)  ## HOURS=1 of the real processes and SIMULATED_HOURS=8: nothing grows
 	PYTHONPATH=. nice $(BIN)/python bench/soak.py --hours $(HOURS) --simulated-hours $(SIMULATED_HOURS)
@@ -102,13 +102,13 @@ test-clusters: $(VENV)/.test $(DEVICE_LIBRARY)  ## the plane on three RabbitMQ n
 deb: $(VENV)/.test  ## ARCH=amd64|arm64: a Debian package in build/deb
 	BIN=$(BIN) PYTHON=$(PYTHON_OF_DEB) bash deploy/deb/build.sh $(ARCH)
 
-test-deb: $(VENV)/.test  ## the package in a fresh Debian 12: install, run, upgrade, remove, purge (root)
+test-deb: $(VENV)/.test foreign-packages  ## ARCH=amd64|arm64: the package in a fresh Debian 12: install, run, upgrade, remove, purge (root)
 	@bash .ci/system-packages deb
 	rm -rf build/deb/edge-autonomy_*.deb build/deb/upgrade
-	BIN=$(BIN) PYTHON=3.11 VERSION=9.9.9 bash deploy/deb/build.sh
+	BIN=$(BIN) PYTHON=3.11 VERSION=9.9.9 bash deploy/deb/build.sh $(ARCH)
 	mkdir -p build/deb/upgrade && mv build/deb/edge-autonomy_*.deb build/deb/upgrade
-	BIN=$(BIN) PYTHON=3.11 bash deploy/deb/build.sh
-	bash tests/deb/run.sh
+	BIN=$(BIN) PYTHON=3.11 bash deploy/deb/build.sh $(ARCH)
+	bash tests/deb/run.sh $(ARCH)
 
 test-upgrade: $(VENV)/.test deb  ## the package on a real systemd: upgrades that hold, that do not, that are cut off (root)
 	@bash .ci/system-packages service
@@ -164,6 +164,9 @@ clean:  ## remove the environment, caches and simulated state
 
 system-packages:
 	@bash .ci/system-packages
+
+foreign-packages:
+	@case "$(ARCH)" in ''|"$$(dpkg --print-architecture)") ;; *) bash .ci/system-packages "$(ARCH)" ;; esac
 
 # ---- environment ----------------------------------------------------------------------------
 

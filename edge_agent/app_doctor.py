@@ -19,7 +19,14 @@ from edge_agent.app_realtime import wishes_of
 from edge_agent.config import Settings, recordings_folder, state_folder
 from edge_agent.core.clock import NS_PER_S, Clock, utc_now_ns
 from edge_agent.core.errors import EdgeAgentError, PortError
-from edge_agent.service import check_clock, check_decision, check_disk, check_rights, check_wheels
+from edge_agent.service import (
+    check_clock,
+    check_decision,
+    check_disk,
+    check_limits,
+    check_rights,
+    check_wheels,
+)
 from edge_agent.service.bounded import run_bounded
 from edge_agent.service.findings import Finding, failure, good, of_error
 from edge_agent.service.upgrade import NOTES, judge_upgrade
@@ -54,6 +61,7 @@ def checks() -> Mapping[str, Check]:
         "clock": clock,
         "disk": disk,
         "rights": rights,
+        "limits": limits,
         "realtime": real_time,
         "model": model,
         "serial": serial,
@@ -65,7 +73,7 @@ def checks() -> Mapping[str, Check]:
 
 
 # What needs no configuration, when it cannot be read.
-UNCONFIGURED = ("names", "clock", "upgrade")
+UNCONFIGURED = ("names", "clock", "limits", "upgrade")
 
 
 def look(name: str, check: Check, patient: Patient) -> list[Finding]:
@@ -147,6 +155,11 @@ def rights(patient: Patient) -> list[Finding]:
     paths = [check_rights.read_path(path, secret=False) for path in plain]
     paths += [check_rights.read_path(Path(path), secret=True) for path in secret if path]
     return [check_rights.judge_rights(paths, os.geteuid())]
+
+
+def limits(patient: Patient) -> list[Finding]:
+    """Whether what the units allow is enforced."""
+    return [check_limits.judge_limits(check_limits.read_controllers(patient.root))]
 
 
 def real_time(patient: Patient) -> list[Finding]:

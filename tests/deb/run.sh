@@ -1,22 +1,26 @@
 #!/usr/bin/env bash
 # The Debian package as a user meets it, in a fresh Debian 12: install, run, upgrade, remove, purge.
+#     tests/deb/run.sh [amd64 | arm64]      of another processor than this one's: emulated
 # Needs root and mmdebstrap. About three minutes; the fresh Debian is kept in build/deb.
 # No systemd runs in there: what the units do, and the trial of an upgrade, is `make test-upgrade`.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 PATH="$PATH:/usr/sbin:/sbin"
 . tests/debian.sh
+ARCH="${1:-$(dpkg --print-architecture)}"
 BUILD="$PWD/build/deb"
+DEBIAN="$BUILD/debian-$ARCH.tar"
 ROOT="$BUILD/root"
 mkdir -p "$BUILD"
 
-if [ ! -e "$BUILD/debian.tar" ]; then
+emulate "$ARCH"
+if [ ! -e "$DEBIAN" ]; then
     echo "a Debian 12"
-    new_debian --variant=minbase --include=python3,libstdc++6,systemd,udev \
-        bookworm "$BUILD/debian.new.tar"
-    mv "$BUILD/debian.new.tar" "$BUILD/debian.tar"
+    new_debian --variant=minbase --architectures="$ARCH" \
+        --include=python3,libstdc++6,systemd,udev bookworm "$BUILD/debian.new.tar"
+    mv "$BUILD/debian.new.tar" "$DEBIAN"
 fi
-rm -rf "$ROOT" && mkdir "$ROOT" && tar -C "$ROOT" -xf "$BUILD/debian.tar"
+rm -rf "$ROOT" && mkdir "$ROOT" && tar -C "$ROOT" -xf "$DEBIAN"
 trap 'umount -q "$ROOT/proc" || true; rm -rf "$ROOT"' EXIT
 mount -t proc proc "$ROOT/proc"
 
@@ -26,7 +30,7 @@ inside() { # as a login would, without anything of this machine
 }
 version() { dpkg-deb --field "$1" Version; }
 
-old="$(ls "$BUILD"/edge-autonomy_*_"$(dpkg --print-architecture)".deb | grep -v upgrade | tail -n 1)"
+old="$(ls "$BUILD"/edge-autonomy_*_"$ARCH".deb | grep -v upgrade | tail -n 1)"
 new="$(ls "$BUILD"/upgrade/edge-autonomy_*.deb)"
 cp "$old" "$ROOT/old.deb"; cp "$new" "$ROOT/new.deb"
 
@@ -40,6 +44,12 @@ grep -q 'nothing was started' "$BUILD/install.log" || fail "the first installati
 claim "installs in a fresh Debian 12, and starts nothing"
 [ "$(inside edge-agent --version)" = "edge-autonomy $(version "$old")" ] || fail version
 claim "edge-agent --version"
+if [ "$ARCH" = arm64 ]; then
+    find "$ROOT/opt/edge-agent/package" -name '*.so*' -type f -exec readelf -lW {} + >"$BUILD/segments.txt"
+    grep -q ' LOAD .* 0x10000$' "$BUILD/segments.txt" || fail "the libraries' segments are not seen"
+    grep -E ' LOAD .* 0x(1000|2000|[0-9a-f]{1,3})$' "$BUILD/segments.txt" && fail "a library needs smaller pages"
+    claim "every library fits the 16 KB pages of a Raspberry Pi 5's kernel"
+fi
 inside edge-agent sim --duration 20 --state-dir /tmp/sim >/dev/null
 claim "edge-agent sim: the model, the envelope and the device's C run from the package"
 inside edge-agent check >/dev/null && claim "the configuration that comes with it would run"

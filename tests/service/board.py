@@ -13,9 +13,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import msgpack
@@ -30,10 +29,6 @@ LINK = Path("/dev/edge-agent/mcu")
 OUT = Path("/out")
 PROGRAM = "/opt/edge-agent/bin/edge-agent"
 BROKER_PORT = 1883
-# Of the units as they ship, this alone is changed: the port is a pseudo-terminal, and arms itself.
-DROP_INS: Mapping[str, str] = MappingProxyType(
-    {f"/etc/systemd/system/{CONTROL}.d/checks.conf": "[Service]\nDeviceAllow=char-pts rw\n"}
-)
 
 
 class FailedError(Exception):
@@ -61,15 +56,16 @@ class Board:
 
     link = LINK  # what the agent opens
     mcu_link = LINK  # what the simulated microcontroller is behind
-    drop_ins: Mapping[str, str] = DROP_INS
+    # Of the units as they ship this alone is changed: the port is a pseudo-terminal.
+    more_of_control: tuple[str, ...] = ("DeviceAllow=char-pts rw",)
 
     def __init__(self) -> None:
         self.pins = OUT / f"pins-{os.getpid()}-{time.monotonic_ns()}.log"
         self._mcu: subprocess.Popen[str]
         self._feeding = threading.Event()
-        for path, text in self.drop_ins.items():
-            Path(path).parent.mkdir(exist_ok=True)
-            Path(path).write_text(text, encoding="utf-8")
+        drop_in = Path(f"/etc/systemd/system/{CONTROL}.d/checks.conf")
+        drop_in.parent.mkdir(exist_ok=True)
+        drop_in.write_text("\n".join(["[Service]", *self.more_of_control, ""]), encoding="utf-8")
         Path("/etc/default/edge-agent").write_text("EDGE_AGENT_RUN_OPTIONS=--arm\n", "utf-8")
         self.configure()
         run("systemctl", "daemon-reload")

@@ -1,6 +1,12 @@
 # Sourced: a Debian that boots its own kernel in an emulated machine, loses its power, and is booted
 # again. No acceleration: what virtual machines lend is not to be had everywhere. The caller sets
-# BUILD, ROOT and OUT.
+# BUILD, ROOT, OUT and ARCH.
+
+case "$ARCH" in
+amd64) emulator=(qemu-system-x86_64 -cpu max) console=ttyS0 ;;
+arm64) emulator=(qemu-system-aarch64 -machine virt -cpu cortex-a72) console=ttyAMA0 ;;
+*) fail "no machine is known here for $ARCH" ;;
+esac
 
 write_disk() { # of what is in $ROOT
     rm -f "$BUILD/disk"
@@ -10,10 +16,9 @@ write_disk() { # of what is in $ROOT
 
 boot() { # UNIT: begins to boot, and leaves the emulator's process number in $running
     rm -f "$OUT/done"
-    qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 1024 -nodefaults -no-reboot \
-        -display none -serial "file:$OUT/console-$(date +%s).log" \
+    "${emulator[@]}" -accel tcg,thread=multi -smp 2 -m 1024 -nodefaults -no-reboot -display none -serial "file:$OUT/console-$(date +%s).log" \
         -kernel "$(echo "$ROOT"/boot/vmlinuz-*)" -initrd "$(echo "$ROOT"/boot/initrd.img-*)" \
-        -append "root=/dev/vda rw console=ttyS0 quiet systemd.unit=$1" \
+        -append "root=/dev/vda rw console=$console quiet systemd.unit=$1" \
         -drive "file=$BUILD/disk,if=virtio,format=raw" \
         -virtfs "local,path=$OUT,mount_tag=out,security_model=none" </dev/null &
     running=$!

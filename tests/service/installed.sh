@@ -1,11 +1,11 @@
 # Sourced: a Debian of its own with the project in it, and what looks at it from inside. The caller
 # sets SUITE, BUILD (where file systems are kept), ROOT and OUT, and brings `boot` and `end`.
 
-debian_base() { # [,PACKAGE...]: into $BUILD/base, once
+debian_base() { # [,PACKAGE... [ARCH]]: into $BUILD/base, once
     [ ! -e "$BUILD/base.complete" ] || return 0
     echo "a Debian"
     rm -rf "$BUILD/base"
-    new_debian --variant=minbase \
+    new_debian --variant=minbase ${2:+--architectures="$2"} \
         --include=systemd,systemd-sysv,dbus,libnss-systemd,libbpf1,udev,python3,python3-venv,mosquitto${1:-} \
         "$SUITE" "$BUILD/base"
     touch "$BUILD/base.complete"
@@ -40,6 +40,19 @@ install_project() { # as a user would: the locked wheels, units, users, folders,
     install -D -m 644 -t "$ROOT/etc/udev/rules.d" deploy/udev/70-edge-agent.rules
     install -D -m 644 -t "$ROOT/etc/modules-load.d" deploy/modules-load.d/edge-agent.conf
     chroot "$ROOT" systemd-sysusers
+}
+
+newest_package() { # ARCH
+    ls -t build/deb/edge-autonomy_*_"$1".deb | head -n 1
+}
+
+install_package() { # ARCH: the newest in build/deb, as dpkg does it
+    echo "the package in it"
+    rm -rf "$ROOT"
+    cp -a "$BUILD/base" "$ROOT"
+    cp "$(newest_package "$1")" "$ROOT/opt/edge-autonomy.deb"
+    DEBIAN_FRONTEND=noninteractive chroot "$ROOT" dpkg --install /opt/edge-autonomy.deb >"$BUILD/install.log" 2>&1 ||
+        { cat "$BUILD/install.log" >&2; fail "dpkg --install"; }
 }
 
 place_checks() { # UNIT-FILE: what looks at it, beside it

@@ -7,7 +7,7 @@ import grp
 import sys
 from pathlib import Path
 
-from tests.service import faults
+from tests.service import faults, sandboxes
 from tests.service.board import CONFIG, CONTROL, GATEWAY, Board, run, until
 from tests.service.checks import Check, run_checks
 from tests.service.usb_board import UsbBoard
@@ -53,7 +53,7 @@ def real_time_is_granted(board: Board) -> str:
 
 
 def too_much_memory_ends_it(board: Board) -> str:
-    return f"{_limited(board, 'MemoryMax=30M', 'oom-kill')}; pins safe"
+    return f"{_limited(board, 'MemoryMax=16M', 'oom-kill')}; pins safe"
 
 
 def too_many_tasks_are_refused(board: Board) -> str:
@@ -89,6 +89,8 @@ FIRST: tuple[Check, ...] = (
     faults.both_units_reach_ready,
     faults.an_armed_agent_moves_the_outputs,
     udev_names_the_port,
+    sandboxes.control_has_no_network_and_its_port,
+    sandboxes.gateway_has_a_network_and_no_port,
     real_time_is_granted,
     faults.the_serial_port_is_pulled,
     faults.control_hangs,

@@ -18,7 +18,7 @@ DEBS="$ROOT/opt/checks/debs"
 mkdir -p "$BUILD"
 debian_base
 
-first="$(ls -t build/deb/edge-autonomy_*_"$(dpkg --print-architecture)".deb | head -n 1)"
+first="$(newest_package "$(dpkg --print-architecture)")"
 VERSION="$(dpkg-deb --field "$first" Version)"
 rm -rf "$ROOT" && cp -a "$BUILD/base" "$ROOT"
 place_checks tests/service/edge-agent-upgrade-checks.service

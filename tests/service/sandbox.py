@@ -4,23 +4,24 @@ Owns: what is changed of the text, and nothing that confines. Must not: judge th
 """
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
-from tests.service.board import LINK, OUT, run
+from tests.service.board import OUT, Board, run
 
 # A probe says nothing to systemd, ends at once, and is not started again.
 _NOT_OF_A_PROBE = ("ExecStopPost=", "Restart", "WatchdogSec=", "NotifyAccess=", "LoadCredential=")
 
 
-def probe(unit: str, *more: str) -> dict[str, Any]:
+def probe(board: Board, unit: str, *more: str) -> dict[str, Any]:
     """What the probe says from inside `unit`, or with `more` lines in its [Service]."""
     name = f"probe-{unit}"
     answer = OUT / f"{name}.json"
     answer.unlink(missing_ok=True)
-    lines = Path("/etc/systemd/system", unit).read_text(encoding="utf-8").splitlines()
+    lines = Path(board.show(unit, "FragmentPath")).read_text(encoding="utf-8").splitlines()
     kept = [line for line in lines if not line.startswith(_NOT_OF_A_PROBE)]
-    command = f"/opt/edge-agent/bin/python /opt/checks/tests/service/probe.py {LINK}"
+    command = f"{sys.executable} /opt/checks/tests/service/probe.py {board.link}"
     changed = {"Type=": ["Type=oneshot"], "ExecStart=": [f"ExecStart={command}"]}
     text = []
     for line in kept:

@@ -24,7 +24,7 @@ def _refused(answers: dict[str, object], *more: str) -> None:
 
 def control_has_no_network_and_its_port(board: Board) -> str:
     run("systemctl", "stop", CONTROL)
-    answers = probe(CONTROL, "DeviceAllow=char-pts rw")
+    answers = probe(board, CONTROL, *board.more_of_control)
     _refused(answers, "inet", "inet6", "broker", "write recordings", "console serial")
     assert answers["interfaces"] == ["lo"], answers["interfaces"]
     assert answers["serial port"] == "can", answers["serial port"]
@@ -34,7 +34,7 @@ def control_has_no_network_and_its_port(board: Board) -> str:
 
 
 def gateway_has_a_network_and_no_port(board: Board) -> str:
-    answers = probe(GATEWAY)
+    answers = probe(board, GATEWAY)
     _refused(answers, "serial port", "write the trip", "console serial")
     assert answers["broker"] == "can", answers["broker"]
     assert answers["write recordings"] == "can", answers["write recordings"]
@@ -49,7 +49,7 @@ def the_kinds_of_device_are_enforced(board: Board) -> str:
     run("chown", "root:dialout", str(port))
     port.chmod(0o660)
     run("systemctl", "stop", CONTROL)
-    shut, opened = probe(CONTROL), probe(CONTROL, "DeviceAllow=char-ttyS rw")
+    shut, opened = probe(board, CONTROL), probe(board, CONTROL, "DeviceAllow=char-ttyS rw")
     assert shut["console serial"] == "EPERM", shut["console serial"]
     assert opened["console serial"] in {"can", "ENXIO", "EIO"}, opened["console serial"]
     board.begin_anew()
@@ -60,7 +60,7 @@ def addresses_are_enforced(board: Board) -> str:
     """The line behind the lines: were the family allowed, the addresses would not be."""
     run("systemctl", "stop", CONTROL)
     family = "RestrictAddressFamilies=AF_UNIX AF_INET"
-    answers = probe(CONTROL, family)
+    answers = probe(board, CONTROL, family)
     assert answers["inet"] == "can", answers["inet"]
     assert answers["broker"] != "can", "it reaches the broker"
     board.begin_anew()

@@ -10,9 +10,8 @@ import select
 import threading
 import time
 import tty
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from types import MappingProxyType
 
 from tests.service.board import Board, run, until
 
@@ -26,7 +25,7 @@ class UsbBoard(Board):
 
     link = Path("/dev/edge-agent/checks")
     mcu_link = Path("/run/mcu")
-    drop_ins: Mapping[str, str] = MappingProxyType({})
+    more_of_control = ()
 
     def give_port(self) -> None:
         """Nothing is plugged in yet."""

@@ -9,7 +9,14 @@ import pytest
 
 from edge_agent.core.clock import NS_PER_MS, NS_PER_S, ManualClock, SystemClock, utc_now_ns
 from edge_agent.core.errors import ConfigError, PortError
-from edge_agent.service import check_clock, check_decision, check_disk, check_rights, check_wheels
+from edge_agent.service import (
+    check_clock,
+    check_decision,
+    check_disk,
+    check_limits,
+    check_rights,
+    check_wheels,
+)
 from edge_agent.service.bounded import Ended, run_bounded
 from edge_agent.service.check_broker import BrokerFacts, judge_broker
 from edge_agent.service.findings import (
@@ -290,6 +297,44 @@ def test_a_key_that_is_absent_a_folder_or_another_users_is_found(tmp_path: Path)
     foreign = check_rights.PathFacts(tmp_path, secret=False, mode=0o40755, uid=4711, fault="")
     assert check_rights.judge_rights([foreign], 1000).verdict is Verdict.WARN
     assert check_rights.judge_rights([foreign], 0).verdict is Verdict.OK
+
+
+# ---- limits --------------------------------------------------------------------------------
+
+
+def _groups(root: Path) -> Path:
+    (folder := root / "sys/fs/cgroup").mkdir(parents=True)
+    return folder
+
+
+def test_limits_are_enforced_by_either_version_of_control_groups(tmp_path: Path) -> None:
+    two, one = _groups(tmp_path / "two"), _groups(tmp_path / "one")
+    (two / "cgroup.controllers").write_text("cpuset cpu io memory pids\n")
+    for name in ("cpu", "memory", "pids", "unified"):
+        (one / name).mkdir()
+    for root in (tmp_path / "two", tmp_path / "one"):
+        found = check_limits.judge_limits(check_limits.read_controllers(root))
+        assert found.verdict is Verdict.OK, root
+
+
+@pytest.mark.parametrize(
+    ("controllers", "missing", "fix"),
+    [
+        ("cpuset cpu io pids", "MemoryMax of", "cgroup_enable=memory"),  # a Raspberry Pi's
+        ("cpu memory", "TasksMax of", "are mounted"),
+        ("", "MemoryMax and TasksMax of", "are mounted"),
+        (None, "MemoryMax and TasksMax of", "are mounted"),
+    ],
+)
+def test_a_limit_that_is_none_is_named_with_what_to_do(
+    tmp_path: Path, controllers: str | None, missing: str, fix: str
+) -> None:
+    if controllers is not None:
+        (_groups(tmp_path) / "cgroup.controllers").write_text(controllers)
+    found = check_limits.judge_limits(check_limits.read_controllers(tmp_path))
+    assert found.verdict is Verdict.WARN
+    assert missing in found.words
+    assert fix in found.fix
 
 
 # ---- model and running agent ---------------------------------------------------------------
