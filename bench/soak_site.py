@@ -33,8 +33,8 @@ _DISTURB_EVERY: Final = 12  # samples
 _DISTURB_FIRST: Final = 6  # so that the last is not just before the stop
 _AWAY_S: Final = 2.0
 _DAY_HOURS: Final = 24.0
-# Memory grows in the hours in which the unit runs: the half that is judged is a day like the first.
-_DAYS: Final = 2
+# The pools of the interpreter grow for two or three days, then no more: four are left out.
+_DAYS: Final = 8
 _S_PER_HOUR: Final = 3600.0
 _STOP_WITHIN_S: Final = 60.0
 _ANSWER_WITHIN_S: Final = 30.0

@@ -35,6 +35,8 @@ class CommandRelay:
         self._path = path
         self._codec = CommandCodec()
         self._peer: socket.socket | None = None
+        self._buffer = bytearray(MAX_COMMAND_DATAGRAM_BYTES + 1)
+        self._view = memoryview(self._buffer)
         self._answers: deque[bytes] = deque()
         self._left = MESSAGES_PER_TICK
         self._counts = dict.fromkeys(_COUNTERS, 0)
@@ -122,15 +124,15 @@ class CommandRelay:
 
     def _receive(self, peer: socket.socket) -> bytes | None:
         try:
-            datagram = peer.recv(MAX_COMMAND_DATAGRAM_BYTES + 1)
+            size = peer.recv_into(self._buffer)
         except BlockingIOError:
             return None
         except OSError:
-            datagram = b""
-        if not datagram:
+            size = 0
+        if not size:
             self._drop()
             return None
-        return datagram
+        return bytes(self._view[:size])
 
     def _flush(self) -> None:
         while self._answers and self._peer is not None:
