@@ -12,6 +12,7 @@ from edge_agent.core.ipc import MAX_DATAGRAM_BYTES, Bye, Codec, Hello, ReadingsB
 from edge_agent.core.records import Quality, Reading
 from edge_agent.gateway.control_socket import ControlSocket, query_status
 from edge_agent.gateway.unix_link import RETRY_NS
+from tests.unit.peak import peak_bytes
 
 READING = Reading(0, 1, 2, Quality.GOOD)
 
@@ -84,6 +85,15 @@ def test_malformed_and_oversize_words_are_counted_and_the_next_is_heard(
         peer.send(datagram or b"")
     assert gateway.receive() == [Bye("x")]
     assert gateway.counters()["control.malformed"] == 2
+
+
+def test_room_for_the_longest_datagram_is_not_made_anew(
+    control: Control, gateway: ControlSocket
+) -> None:
+    """It was once, and the holes that each left behind made the heap grow for days."""
+    gateway.connect(0)
+    control.accept().send(Codec().encode(Bye("x")) or b"")
+    assert peak_bytes(gateway.receive) < MAX_DATAGRAM_BYTES // 8
 
 
 def test_a_control_process_that_does_not_read_costs_readings_not_time(

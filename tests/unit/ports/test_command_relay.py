@@ -17,6 +17,7 @@ from edge_agent.core.command_ipc import (
 )
 from edge_agent.core.errors import PortError
 from edge_agent.ports.command_relay import ANSWERS_KEPT, MESSAGES_PER_TICK, CommandRelay
+from tests.unit.peak import peak_bytes
 
 CODEC = CommandCodec()
 CARRIED = Carried(1, "t", b"sealed", False, False, 5)
@@ -57,6 +58,13 @@ def test_what_the_gateway_says_is_taken_in_order(relay: CommandRelay, peer: sock
     assert _readable(relay)
     assert relay.take() == [LinkUp(3), CARRIED]
     assert not _readable(relay)
+
+
+def test_room_for_the_longest_message_is_not_made_anew(
+    relay: CommandRelay, peer: socket.socket
+) -> None:
+    _say(peer, LinkUp(3))
+    assert peak_bytes(relay.take) < MAX_COMMAND_DATAGRAM_BYTES // 4
 
 
 def test_nobody_there_is_nothing_taken(relay: CommandRelay) -> None:
