@@ -7,14 +7,17 @@ memory controller off by default, to save memory (raspberrypi/linux 9b0efcc1ec, 
 December 2024 by `cgroup_disable=memory` in its device tree, pull request 6439).
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from edge_agent.service.findings import Finding, good, warning
 
 _CHECK: Final = "limits"
 _GROUPS: Final = "sys/fs/cgroup"
-_NEEDED: Final = {"memory": "MemoryMax", "pids": "TasksMax"}  # controller -> what the units set
+# controller -> what the units set
+_NEEDED: Final[Mapping[str, str]] = MappingProxyType({"memory": "MemoryMax", "pids": "TasksMax"})
 
 
 def read_controllers(root: Path) -> frozenset[str]:
