@@ -21,11 +21,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-strip-extras
 # The simulated microcontroller runs the device's C; a stale library is refused, so build first.
 DEVICE_LIBRARY := firmware_bridge/device/targets/host/libeb1.so
+# The processor that was asked for, where it is another than this machine's.
+FOREIGN := $(filter-out $(shell dpkg --print-architecture 2>/dev/null),$(ARCH))
 # What must reach 100 % branch coverage: the code that keeps the machine safe.
 GUARDED := edge_agent/safety/*,firmware_bridge/*
 
 .DEFAULT_GOAL := help
-.PHONY: help sim test link-faults plane-faults plane-netfaults differential prove bench model mutate lint format types unit coverage lock clean system-packages foreign-packages firmware pico bench-link corrupt fuzz fuzz-plane test-arm64 soak test-service test-machine test-clusters deb test-deb test-upgrade test-container
+.PHONY: help sim test link-faults plane-faults plane-netfaults differential prove bench model mutate lint format types unit coverage lock clean system-packages build-packages foreign-packages firmware pico bench-link corrupt fuzz fuzz-plane test-arm64 soak test-service test-machine test-clusters deb test-deb test-upgrade test-container
 
 help:  ## this list
 	@echo "edge-autonomy: a quantized model holds a real machine inside a hard-coded envelope"
@@ -99,10 +101,10 @@ test-clusters: $(VENV)/.test $(DEVICE_LIBRARY)  ## the plane on three RabbitMQ n
 	@bash .ci/system-packages clusters
 	$(BIN)/python -m pytest -p no:xdist -v -s tests/cluster/check_clusters.py -k $(ENGINE)
 
-deb: $(VENV)/.test  ## ARCH=amd64|arm64: a Debian package in build/deb
+deb: $(VENV)/.test build-packages  ## ARCH=amd64|arm64: a Debian package in build/deb
 	BIN=$(BIN) PYTHON=$(PYTHON_OF_DEB) bash deploy/deb/build.sh $(ARCH)
 
-test-deb: $(VENV)/.test foreign-packages  ## ARCH=amd64|arm64: the package in a fresh Debian 12: install, run, upgrade, remove, purge (root)
+test-deb: $(VENV)/.test build-packages foreign-packages  ## ARCH=amd64|arm64: the package in a fresh Debian 12: install, run, upgrade, remove, purge (root)
 	@bash .ci/system-packages deb
 	rm -rf build/deb/edge-autonomy_*.deb build/deb/upgrade
 	BIN=$(BIN) PYTHON=3.11 VERSION=9.9.9 bash deploy/deb/build.sh $(ARCH)
@@ -165,8 +167,11 @@ clean:  ## remove the environment, caches and simulated state
 system-packages:
 	@bash .ci/system-packages
 
+build-packages:
+	@bash .ci/system-packages build$(FOREIGN:%=-%)
+
 foreign-packages:
-	@case "$(ARCH)" in ''|"$$(dpkg --print-architecture)") ;; *) bash .ci/system-packages "$(ARCH)" ;; esac
+	@[ -z "$(FOREIGN)" ] || bash .ci/system-packages $(FOREIGN)
 
 # ---- environment ----------------------------------------------------------------------------
 

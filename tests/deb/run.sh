@@ -45,7 +45,8 @@ claim "installs in a fresh Debian 12, and starts nothing"
 [ "$(inside edge-agent --version)" = "edge-autonomy $(version "$old")" ] || fail version
 claim "edge-agent --version"
 if [ "$ARCH" = arm64 ]; then
-    find "$ROOT/opt/edge-agent/package" -name '*.so*' -type f -exec readelf -lW {} + >"$BUILD/segments.txt"
+    readelf="$(command -v aarch64-linux-gnu-readelf || echo readelf)"
+    find "$ROOT/opt/edge-agent/package" -name '*.so*' -type f -exec "$readelf" -lW {} + >"$BUILD/segments.txt"
     grep -q ' LOAD .* 0x10000$' "$BUILD/segments.txt" || fail "the libraries' segments are not seen"
     grep -E ' LOAD .* 0x(1000|2000|[0-9a-f]{1,3})$' "$BUILD/segments.txt" && fail "a library needs smaller pages"
     claim "every library fits the 16 KB pages of a Raspberry Pi 5's kernel"

@@ -16,7 +16,8 @@ write_disk() { # of what is in $ROOT
 
 boot() { # UNIT: begins to boot, and leaves the emulator's process number in $running
     rm -f "$OUT/done"
-    "${emulator[@]}" -accel tcg,thread=multi -smp 2 -m 1024 -nodefaults -no-reboot -display none -serial "file:$OUT/console-$(date +%s).log" \
+    "${emulator[@]}" -accel tcg,thread=multi -smp 2 -m 1024 -nodefaults -no-reboot \
+        -display none -serial "file:$OUT/console-$(date +%s).log" \
         -kernel "$(echo "$ROOT"/boot/vmlinuz-*)" -initrd "$(echo "$ROOT"/boot/initrd.img-*)" \
         -append "root=/dev/vda rw console=$console quiet systemd.unit=$1" \
         -drive "file=$BUILD/disk,if=virtio,format=raw" \
