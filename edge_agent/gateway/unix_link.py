@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from edge_agent.core.clock import NS_PER_MS
+from edge_agent.core.datagrams import DatagramBuffer
 
 RETRY_NS: Final = 500 * NS_PER_MS
 _DATAGRAMS_PER_RECEIVE: Final = 256
@@ -19,10 +20,7 @@ class UnixLink:
 
     def __init__(self, path: Path, max_datagram_bytes: int) -> None:
         self._path = path
-        # Read into one place for good, a byte longer to show what is too long: room made for each
-        # datagram and cut to its size leaves a hole behind it, and the heap grows with every hole.
-        self._buffer = bytearray(max_datagram_bytes + 1)
-        self._view = memoryview(self._buffer)
+        self._buffer = DatagramBuffer(max_datagram_bytes)
         self._sock: socket.socket | None = None
         self._next_attempt_ns = 0
         self.connects = 0
@@ -73,14 +71,11 @@ class UnixLink:
         """Datagrams that have arrived, up to a bound."""
         datagrams: list[bytes] = []
         while self._sock is not None and len(datagrams) < _DATAGRAMS_PER_RECEIVE:
-            try:
-                size = self._sock.recv_into(self._buffer)
-            except BlockingIOError:
+            datagram = self._buffer.receive(self._sock)
+            if datagram is None:
                 break
-            except OSError:
-                size = 0
-            if size:
-                datagrams.append(bytes(self._view[:size]))
+            if datagram:
+                datagrams.append(bytes(datagram))
             else:
                 self._lose()
         return datagrams

@@ -18,6 +18,7 @@ from edge_agent.core.command_ipc import (
     ToControl,
     ToGateway,
 )
+from edge_agent.core.datagrams import DatagramBuffer
 from edge_agent.core.records import Command, Reading
 from edge_agent.ports.listening import listen
 
@@ -35,8 +36,7 @@ class CommandRelay:
         self._path = path
         self._codec = CommandCodec()
         self._peer: socket.socket | None = None
-        self._buffer = bytearray(MAX_COMMAND_DATAGRAM_BYTES + 1)
-        self._view = memoryview(self._buffer)
+        self._buffer = DatagramBuffer(MAX_COMMAND_DATAGRAM_BYTES)
         self._answers: deque[bytes] = deque()
         self._left = MESSAGES_PER_TICK
         self._counts = dict.fromkeys(_COUNTERS, 0)
@@ -123,16 +123,13 @@ class CommandRelay:
         return True
 
     def _receive(self, peer: socket.socket) -> bytes | None:
-        try:
-            size = peer.recv_into(self._buffer)
-        except BlockingIOError:
+        datagram = self._buffer.receive(peer)
+        if datagram is None:
             return None
-        except OSError:
-            size = 0
-        if not size:
+        if not datagram:
             self._drop()
             return None
-        return bytes(self._view[:size])
+        return bytes(datagram)
 
     def _flush(self) -> None:
         while self._answers and self._peer is not None:

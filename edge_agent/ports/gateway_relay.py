@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from edge_agent.core.clock import NS_PER_MS, NS_PER_S
+from edge_agent.core.datagrams import DatagramBuffer
 from edge_agent.core.ipc import (
     MAX_DATAGRAM_BYTES,
     ROLE_GATEWAY,
@@ -96,8 +97,7 @@ class GatewayRelay:
         self._backlog: deque[bytes] = deque()
         self._peers: dict[int, _Peer] = {}
         self._gateway: _Peer | None = None
-        self._buffer = bytearray(MAX_DATAGRAM_BYTES + 1)
-        self._view = memoryview(self._buffer)
+        self._buffer = DatagramBuffer(MAX_DATAGRAM_BYTES)
         self._control_status: dict[str, Any] = {}
         self._gateway_report: dict[str, int | str] = {}
         self._gateway_report_ns = 0
@@ -195,16 +195,13 @@ class GatewayRelay:
 
     def _drain(self, peer: _Peer, now_ns: int, readings: list[Reading]) -> None:
         for _ in range(DATAGRAMS_PER_PEER_PER_POLL):
-            try:
-                size = peer.sock.recv_into(self._buffer)
-            except BlockingIOError:
+            datagram = self._buffer.receive(peer.sock)
+            if datagram is None:
                 return
-            except OSError:
-                size = 0
-            if size == 0:
+            if not datagram:
                 self._drop(peer)
                 return
-            message = self._codec.from_gateway(self._view[:size])
+            message = self._codec.from_gateway(datagram)
             if message is None or not self._obey(peer, message, now_ns, readings):
                 self._misbehaved(peer, message)
                 return
