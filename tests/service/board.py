@@ -63,9 +63,10 @@ class Board:
         self.pins = OUT / f"pins-{os.getpid()}-{time.monotonic_ns()}.log"
         self._mcu: subprocess.Popen[str]
         self._feeding = threading.Event()
-        drop_in = Path(f"/etc/systemd/system/{CONTROL}.d/checks.conf")
-        drop_in.parent.mkdir(exist_ok=True)
-        drop_in.write_text("\n".join(["[Service]", *self.more_of_control, ""]), encoding="utf-8")
+        if self.more_of_control:
+            drop_in = Path(f"/etc/systemd/system/{CONTROL}.d/checks.conf")
+            drop_in.parent.mkdir(exist_ok=True)
+            drop_in.write_text("\n".join(["[Service]", *self.more_of_control, ""]), "utf-8")
         Path("/etc/default/edge-agent").write_text("EDGE_AGENT_RUN_OPTIONS=--arm\n", "utf-8")
         self.configure()
         run("systemctl", "daemon-reload")
